@@ -1,0 +1,1 @@
+"""Pure translation between LLM API dialects: no sockets, files, clock, randomness or logging."""

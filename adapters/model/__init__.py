@@ -1,0 +1,1 @@
+"""The common message model that every dialect is decoded into and encoded from."""

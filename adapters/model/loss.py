@@ -1,0 +1,203 @@
+"""What a translation could not carry, and the means to check such reports against what really changed."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from difflib import SequenceMatcher
+from enum import StrEnum
+from json import JSONDecodeError, loads
+from typing import Any
+
+from adapters.model.message import Extra, Message, Opaque, Part, ToolCall, ToolResult
+from adapters.model.request import OutputFormat, OutputKind, Request, Sampling, Tool, ToolChoice, ToolChoiceMode
+from adapters.model.response import Response
+
+
+class LossReason(StrEnum):
+    UNSUPPORTED = "unsupported"
+    """The target has no such field."""
+    APPROXIMATED = "approximated"
+    """The nearest value was used, or a missing one was filled in."""
+    CLAMPED = "clamped"
+    """The number was out of the target's range."""
+    MOVED = "moved"
+    """Kept, in another place."""
+    FOREIGN = "foreign"
+    """The field belongs to another dialect."""
+    INVALID = "invalid"
+    """The value cannot be read the way the target needs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One thing that did not arrive as sent. ``field`` is a path in the common model: ``messages[2].parts[0]``."""
+
+    field: str
+    reason: LossReason
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.field}={self.reason}"
+
+
+def foreign_losses(root: Request | Response, dialect: str) -> list[Loss]:
+    """Everything in ``root`` that only another dialect than ``dialect`` understands: extra fields and opaque parts."""
+    losses: list[Loss] = []
+    if isinstance(root, Request):
+        for index, tool in enumerate(root.tools):
+            _foreign_in(f"tools[{index}]", tool, dialect, losses)
+        for index, message in enumerate(root.messages):
+            _foreign_in(f"messages[{index}]", message, dialect, losses)
+            _foreign_parts(f"messages[{index}]", message.parts, dialect, losses)
+    else:
+        for index, choice in enumerate(root.choices):
+            _foreign_extra(f"choices[{index}].", choice.extra, dialect, losses)
+            _foreign_parts(f"choices[{index}]", choice.parts, dialect, losses)
+        if root.usage is not None:
+            _foreign_extra("usage.", root.usage.extra, dialect, losses)
+    _foreign_extra("", root.extra, dialect, losses)
+    return losses
+
+
+def _foreign_parts(path: str, parts: tuple[Part, ...], dialect: str, losses: list[Loss]) -> None:
+    for index, part in enumerate(parts):
+        part_path = f"{path}.parts[{index}]"
+        _foreign_in(part_path, part, dialect, losses)
+        if isinstance(part, ToolResult):
+            _foreign_parts(part_path, part.parts, dialect, losses)
+
+
+def _foreign_in(path: str, thing: Part | Tool | Message, dialect: str, losses: list[Loss]) -> None:
+    if isinstance(thing, Opaque):
+        if thing.dialect != dialect:
+            losses.append(Loss(path, LossReason.FOREIGN, f"only {thing.dialect} understands it"))
+    elif thing.extra is not None:
+        _foreign_extra(path + ".", thing.extra, dialect, losses)
+
+
+def _foreign_extra(prefix: str, extra: Extra | None, dialect: str, losses: list[Loss]) -> None:
+    for owner, kept in (extra or {}).items():
+        if owner != dialect:
+            losses.extend(Loss(f"{prefix}extra.{owner}.{name}", LossReason.FOREIGN) for name in kept)
+
+
+# --- checking reports -------------------------------------------------------------------------------------------
+
+ADDED = "+"
+"""Ends the path of a list in which the second side has an item that the first has not."""
+
+
+def differences(before: Request | Response, after: Request | Response) -> list[str]:
+    """Paths at which ``after`` does not say what ``before`` said; a path ending in ``+`` is an addition to a list.
+
+    Not compared: fields marked local, ``extra`` that ``after`` has and ``before`` has not, and spellings of the same
+    thing (key order and white space of a call's arguments, a tool without parameters as one with an empty schema).
+    """
+    return list(_differences("", before, after))
+
+
+def unreported(changes: Iterable[str], losses: Iterable[Loss]) -> list[str]:
+    """The changes that no loss speaks of. A loss covers its field and all below; a moved one also what it added."""
+    reports = list(losses)
+    return [change for change in changes if not any(_covers(loss, change) for loss in reports)]
+
+
+def overreported(changes: Iterable[str], losses: Iterable[Loss]) -> list[Loss]:
+    """The losses that speak of something which did not change."""
+    paths = [change.removesuffix(ADDED) for change in changes]
+    return [
+        loss for loss in losses if not any(_within(path, loss.field) or _within(loss.field, path) for path in paths)
+    ]
+
+
+def _covers(loss: Loss, change: str) -> bool:
+    if change.endswith(ADDED) and loss.reason in (LossReason.MOVED, LossReason.APPROXIMATED):
+        return _top(loss.field) == _top(change.removesuffix(ADDED))
+    return _within(change.removesuffix(ADDED), loss.field)
+
+
+def _within(path: str, outer: str) -> bool:
+    return path == outer or path.startswith((outer + ".", outer + "["))
+
+
+def _top(path: str) -> str:
+    return path.split(".")[0].split("[")[0]
+
+
+def _differences(path: str, before: Any, after: Any) -> Iterator[str]:
+    if before == after:
+        return
+    if isinstance(before, tuple) and isinstance(after, tuple):
+        yield from _list_differences(path, before, after)
+    elif is_dataclass(before) and type(before) is type(after):
+        for field in fields(before):
+            if not field.metadata.get("local"):
+                yield from _field_differences(path, field.name, before, after)
+    elif is_dataclass(before) and after is None and not isinstance(before, Part):
+        said = [field.name for field in fields(before) if getattr(before, field.name) not in (None, ())]
+        yield from (f"{path}.{name}" for name in said)
+    else:
+        yield path
+
+
+def _field_differences(path: str, name: str, before: Any, after: Any) -> Iterator[str]:
+    old, new = getattr(before, name), getattr(after, name)
+    full = f"{path}.{name}" if path else name
+    if name == "extra":
+        for owner, kept in (old or {}).items():
+            arrived = (new or {}).get(owner, {})
+            yield from (f"{full}.{owner}.{key}" for key in kept if kept[key] != arrived.get(key))
+    elif isinstance(before, Request | Sampling | ToolResult) and name in SAYS_NOTHING and _says_nothing(name, old, new):
+        return
+    elif isinstance(before, ToolCall) and name == "arguments":
+        if _json_value(old) != _json_value(new):
+            yield full
+    elif isinstance(before, Tool) and name == "parameters":
+        if (old or EMPTY_SCHEMA) != (new or EMPTY_SCHEMA):
+            yield full
+    else:
+        yield from _differences(full, old, new)
+
+
+EMPTY_SCHEMA = {"type": "object", "properties": {}}
+
+SAYS_NOTHING: dict[str, Any] = {
+    "tool_choice": ToolChoice(ToolChoiceMode.AUTO),
+    "output": OutputFormat(OutputKind.TEXT),
+    "parallel_tool_calls": True,
+    "choice_count": 1,
+    "logprobs": False,
+    "is_error": False,
+}
+"""Values that mean the same as leaving the field out, in every dialect that has it: leaving them out is no loss."""
+
+
+def _says_nothing(name: str, old: Any, new: Any) -> bool:
+    return old in (None, SAYS_NOTHING[name]) and new in (None, SAYS_NOTHING[name])
+
+
+def _json_value(text: str) -> Any:
+    try:
+        return loads(text or "{}")
+    except JSONDecodeError:
+        return text
+
+
+def _list_differences(path: str, before: tuple[Any, ...], after: tuple[Any, ...]) -> Iterator[str]:
+    matcher = SequenceMatcher(None, [repr(item) for item in before], [repr(item) for item in after], autojunk=False)
+    for tag, start, stop, other_start, other_stop in matcher.get_opcodes():
+        if tag == "equal":
+            continue
+        candidates = list(after[other_start:other_stop])
+        for index in range(start, stop):
+            twin = next((item for item in candidates if _alike(before[index], item)), None)
+            if twin is None:
+                yield f"{path}[{index}]"
+            else:
+                candidates = candidates[candidates.index(twin) + 1 :]
+                yield from _differences(f"{path}[{index}]", before[index], twin)
+        if candidates:
+            yield path + ADDED
+
+
+def _alike(before: Any, after: Any) -> bool:
+    return type(before) is type(after) and getattr(before, "role", None) == getattr(after, "role", None)

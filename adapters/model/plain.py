@@ -1,0 +1,53 @@
+"""The model as plain JSON and back: for test vectors, for ``demo/mirror`` and for people who want to look."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import StrEnum
+from typing import Any, get_type_hints
+
+from adapters.model import catalog, error, message, request, response
+from adapters.model.message import Json
+
+_TYPES: dict[str, type] = {
+    name: thing
+    for module in (message, request, response, error, catalog)
+    for name, thing in vars(module).items()
+    if isinstance(thing, type) and is_dataclass(thing)
+}
+
+
+def to_plain(value: Any) -> Any:
+    """``value`` with every record as an object that names its type in ``"is"``; what was not said is left out."""
+    if is_dataclass(value) and not isinstance(value, type):
+        plain: Json = {"is": type(value).__name__}
+        for field in fields(value):
+            item = getattr(value, field.name)
+            if item is not None and item != () and item != field.default:
+                plain[field.name] = to_plain(item)
+        return plain
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, tuple | list):
+        return [to_plain(item) for item in value]
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, Mapping):
+        return {name: to_plain(item) for name, item in value.items()}
+    return value
+
+
+def from_plain(plain: Any) -> Any:
+    """The records that ``to_plain`` wrote out. Raises ``KeyError`` for a type it does not know."""
+    if not isinstance(plain, dict) or "is" not in plain:
+        return plain
+    kind = _TYPES[plain["is"]]
+    hints = get_type_hints(kind)
+    return kind(**{name: _read(hints[name], item) for name, item in plain.items() if name != "is"})
+
+
+def _read(hint: Any, item: Any) -> Any:
+    if isinstance(item, list) and "tuple" in str(hint):
+        return tuple(from_plain(entry) for entry in item)
+    if isinstance(item, str) and isinstance(hint, type) and issubclass(hint, StrEnum):
+        return hint(item)
+    return from_plain(item)
