@@ -21,7 +21,7 @@ class StreamStarted:
 
 @dataclass(slots=True)
 class PartStarted:
-    """``part`` is empty (``Text("")``), a ``ToolCall`` with id, name and no arguments, or a whole ``Media`` or ``Opaque``."""
+    """``part`` is empty (``Text("")``), a ``ToolCall`` with id and name only, or a whole ``Media`` or ``Opaque``."""
 
     index: int
     part: Part

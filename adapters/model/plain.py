@@ -37,8 +37,8 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(plain: Any) -> Any:
-    """The records that ``to_plain`` wrote out. Raises ``KeyError`` for a type it does not know."""
-    if not isinstance(plain, dict) or "is" not in plain:
+    """The records that ``to_plain`` wrote out."""
+    if not isinstance(plain, dict) or plain.get("is") not in _TYPES:
         return plain
     kind = _TYPES[plain["is"]]
     hints = get_type_hints(kind)
