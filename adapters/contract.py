@@ -117,6 +117,13 @@ class CredentialPlace:
 
 
 class StreamDecoder(Protocol):
+    @property
+    def pending(self) -> int:
+        """How many of the bytes fed so far belong to a frame that is not complete yet.
+
+        The proxy forwards a same-dialect stream only up to there, so that a cut never leaves half a frame at the client.
+        """
+
     def feed(self, data: bytes) -> list[Event]:
         """The events completed by these bytes. Raises ``DecodeError`` for bytes that no such stream can hold."""
 

@@ -1,0 +1,1 @@
+"""Dragoman's server: everything that waits or remembers."""

@@ -4,12 +4,14 @@ Lines end at CR, LF or CRLF and nowhere else: U+2028 and friends are ordinary ch
 ``str.splitlines`` and the line iterators of HTTP clients must not be used here.
 """
 
+import re
 from typing import NamedTuple
 
 from adapters.model.error import DecodeError
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
+_BLANK_LINE = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r|\n)")
 
 
 class SseEvent(NamedTuple):
@@ -32,10 +34,16 @@ class SseDecoder:
         self._max_event_bytes = max_event_bytes
         self._at_start = True
         self._skip_line_feed = False
+        self._raw_tail: bytes | None = None  # kept from the first CR on; until then it equals the buffer
+
+    @property
+    def pending(self) -> int:
+        """How many of the bytes fed so far belong to an event that is not complete yet."""
+        return len(self._buffer) if self._raw_tail is None else len(self._raw_tail)
 
     def feed(self, data: bytes) -> list[SseEvent]:
         """The events completed by these bytes."""
-        if b"\r" in data or self._skip_line_feed:
+        if b"\r" in data or self._raw_tail is not None:
             data = self._normalised(data)
         buffer = self._buffer
         searched = max(len(buffer) - 1, 0)
@@ -58,6 +66,9 @@ class SseDecoder:
 
     def _normalised(self, data: bytes) -> bytes:
         """All line ends as LF. A CR that ends a read counts at once; an LF that starts the next one belongs to it."""
+        tail = (bytes(self._buffer) if self._raw_tail is None else self._raw_tail) + data
+        ends = [blank.end() for blank in _BLANK_LINE.finditer(tail)]
+        self._raw_tail = tail[ends[-1] :] if ends else tail
         if self._skip_line_feed and data:
             self._skip_line_feed = False
             if data[:1] == b"\n":

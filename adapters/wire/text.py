@@ -11,6 +11,11 @@ class TextDecoder:
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
 
+    @property
+    def pending(self) -> int:
+        """How many of the bytes fed so far belong to a character that is not complete yet."""
+        return len(self._decoder.getstate()[0])
+
     def feed(self, data: bytes) -> str:
         """The text completed by these bytes. Raises ``DecodeError`` for bytes that are not UTF-8."""
         try:

@@ -1,0 +1,68 @@
+"""The demo provider as an upstream: in-process, no socket, no key, nothing lost."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from adapters.contract import Context, WireRequest
+from adapters.model.error import Fault
+from adapters.model.event import Event, StreamFailed
+from adapters.model.request import Request
+from proxy import demo
+from proxy.errors import RequestFailed
+from proxy.upstream import Batch, Prepared, Reply, UpstreamStream
+
+
+class EmbeddedUpstream:
+    """Answers from ``proxy.demo``; takes the common model as it is, so no translation can lose anything.
+
+    ``fault`` is whose doing its failures are. Behind the proxy they are an upstream's; where the demo plays a provider
+    of its own (``dragoman demo``) its clients must see the bare status, so there they are the client's.
+    """
+
+    dialect = None
+
+    def __init__(self, fault: Fault = Fault.UPSTREAM) -> None:
+        self._fault = fault
+
+    def prepare(self, request: Request, original: WireRequest | None) -> Prepared:
+        return Prepared(request, None)
+
+    async def send(self, prepared: Prepared, context: Context) -> Reply:
+        try:
+            return Reply(demo.answer(prepared.request, _call(context)))
+        except demo.DemoFailure as failure:
+            raise RequestFailed(replace(failure.error, fault=self._fault)) from None
+
+    async def open_stream(self, prepared: Prepared, context: Context) -> UpstreamStream:
+        return EmbeddedStream(demo.stream(prepared.request, _call(context)), self._fault)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class EmbeddedStream:
+    """The demo's batches of events as an upstream stream."""
+
+    def __init__(self, batches: AsyncIterator[list[Event]], fault: Fault) -> None:
+        self._batches = batches
+        self._fault = fault
+
+    async def read(self) -> Batch | None:
+        try:
+            return Batch(b"", await anext(self._batches))
+        except StopAsyncIteration:
+            return None
+        except demo.DemoFailure as failure:
+            return Batch(b"", [StreamFailed(replace(failure.error, fault=self._fault))])
+
+    def pending(self) -> int:
+        return 0
+
+    async def close(self) -> None:
+        close = getattr(self._batches, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _call(context: Context) -> demo.DemoCall:
+    return demo.DemoCall(new_id=context.new_id, now=context.now)

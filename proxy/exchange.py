@@ -1,0 +1,133 @@
+"""The life of one request: decode, route, prepare, send, translate back."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from adapters.contract import Context, DecodeError, Dialect, StreamEncoder, WireRequest, WireResponse
+from adapters.model.error import ApiError, ErrorKind, Fault
+from adapters.model.loss import Loss
+from adapters.model.request import Request
+from proxy import presets
+from proxy.errors import RequestFailed, refused_by_client_codec
+from proxy.fidelity import Mode, fidelity_headers, refusal
+from proxy.pump import RelayingWriter, TranslatingWriter, Writer, first_bytes
+from proxy.routing import Route, find_route
+from proxy.settings import Settings
+from proxy.upstream import Prepared, Upstream, UpstreamStream
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What every request shares. One immutable set; a new configuration makes a new one."""
+
+    settings: Settings
+    upstreams: Mapping[str, Upstream]
+    disabled: Mapping[str, str] = field(default_factory=dict)
+    """Provider -> why it cannot be used."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way. ``request_id`` is 24 hex digits."""
+
+    dialect: Dialect
+    services: Services
+    request_id: str = field(default_factory=lambda: secrets.token_hex(12))
+    mode: Mode = Mode.REPORT
+    target: str = ""
+    losses: list[Loss] = field(default_factory=list)
+
+    def headers(self) -> dict[str, str]:
+        """What every answer to this call says about it; only what is known so far."""
+        headers = {"x-request-id": self.dialect.request_id_prefix + self.request_id}
+        if self.target:
+            headers["x-dragoman-target"] = self.target
+            headers |= fidelity_headers(self.losses)
+        return headers
+
+    def context(self, request: Request) -> Context:
+        return Context(request, self.request_id, _new_id, int(time.time()))
+
+
+@dataclass(slots=True)
+class StreamedAnswer:
+    """A stream that has begun: ``first`` goes out at once, the rest comes from ``stream`` through ``writer``."""
+
+    stream: UpstreamStream
+    writer: Writer
+    encoder: StreamEncoder
+    first: bytes
+
+
+def _new_id(prefix: str) -> str:
+    return prefix + secrets.token_hex(12)
+
+
+async def exchange(call: Call, wire: WireRequest) -> WireResponse | StreamedAnswer:
+    """The answer to one generation request, in the client's dialect. Raises ``RequestFailed`` and codec errors."""
+    try:
+        request = call.dialect.decode_request(wire)
+    except DecodeError as error:
+        raise RequestFailed(refused_by_client_codec(error)) from None
+    route = find_route(call.services.settings, request.model)
+    upstream = _upstream(call.services, route)
+    call.target = route.target
+    prepared = _prepare(call, upstream, route, request, wire)
+    refused = refusal(prepared.request, prepared.losses, call.mode)
+    call.losses.extend(prepared.losses)
+    if refused is not None:
+        raise RequestFailed(refused)
+    # Same dialect on both sides and no other name to put in: the answer's bytes can go through as they are.
+    relayed = upstream.dialect is call.dialect and route.preset is None and route.model == request.model
+    if request.stream:
+        return await _stream(call, upstream, prepared, request, relayed)
+    return await _send(call, upstream, prepared, request, relayed)
+
+
+def _upstream(services: Services, route: Route) -> Upstream:
+    if route.provider in services.disabled:
+        message = f"provider {route.provider!r} is disabled: its credential is not configured"
+        raise RequestFailed(ApiError(ErrorKind.OVERLOADED, message, Fault.PROXY, code="provider_disabled"))
+    return services.upstreams[route.provider]
+
+
+def _prepare(call: Call, upstream: Upstream, route: Route, request: Request, wire: WireRequest) -> Prepared:
+    if route.preset is not None:
+        request = presets.apply_preset(route.preset, request)
+    elif upstream.dialect is call.dialect:
+        original = call.dialect.readdress(wire, request, route.model)
+        if original is not None:
+            return upstream.prepare(request, original)
+    return upstream.prepare(replace(request, model=route.model), None)
+
+
+async def _send(call: Call, upstream: Upstream, prepared: Prepared, request: Request, relayed: bool) -> WireResponse:
+    reply = await upstream.send(prepared, call.context(prepared.request))
+    if relayed and reply.wire is not None:
+        return WireResponse(reply.wire.status, reply.wire.body)
+    response = replace(reply.response, model=request.model)
+    encoded = call.dialect.encode_response(response, call.context(request))
+    call.losses.extend(encoded.losses)
+    return encoded.wire
+
+
+async def _stream(
+    call: Call, upstream: Upstream, prepared: Prepared, request: Request, relayed: bool
+) -> StreamedAnswer:
+    stream = await upstream.open_stream(prepared, call.context(prepared.request))
+    try:
+        context = call.context(request)
+        encoder = call.dialect.stream_encoder(context)
+        writer: Writer
+        if relayed:
+            writer = RelayingWriter(lambda: call.dialect.stream_encoder(context), stream.pending, request.model)
+        else:
+            writer = TranslatingWriter(encoder, request.model)
+        first = await first_bytes(stream, writer)
+        call.losses.extend(encoder.losses)
+        return StreamedAnswer(stream, writer, encoder, first)
+    except BaseException:  # also when the client leaves: the upstream must not be left waiting
+        await stream.close()
+        raise

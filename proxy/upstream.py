@@ -1,0 +1,249 @@
+"""Upstreams over HTTP: the only file of the hot path that knows an HTTP client.
+
+aiohttp is called directly: plain httpx loses its pool's slots when requests are cancelled (httpcore #1093), and the
+httpx objects around aiohttp cost as much again as aiohttp itself (``docs/decisions/0002-http-client.md``).
+"""
+
+import ssl
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+import aiohttp
+from yarl import URL
+
+from adapters.contract import Context, DecodeError, Dialect, StreamDecoder, WireRequest, WireResponse
+from adapters.model.error import ApiError, ErrorKind, Fault
+from adapters.model.event import Event, StreamFailed
+from adapters.model.loss import Loss
+from adapters.model.request import Request
+from adapters.model.response import Response
+from proxy.credentials import Secret
+from proxy.errors import RequestFailed, refused_by_upstream_codec
+from proxy.settings import Timeouts
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MAX_ERROR_BYTES = 64 * 1024
+
+
+class Prepared(NamedTuple):
+    """A request as the upstream will get it, with what that could not carry. ``wire`` is None for in-process ones."""
+
+    request: Request
+    wire: WireRequest | None
+    losses: tuple[Loss, ...] = ()
+
+
+class Reply(NamedTuple):
+    """A whole answer, and its bytes if there are any."""
+
+    response: Response
+    wire: WireResponse | None = None
+
+
+class Batch(NamedTuple):
+    """What one network read brought: the bytes as they came, and what they mean."""
+
+    raw: bytes
+    events: list[Event]
+
+
+class UpstreamStream(Protocol):
+    async def read(self) -> Batch | None:
+        """The next batch; ``None`` after the last. Failures come as a final ``StreamFailed``, not as exceptions."""
+
+    def pending(self) -> int:
+        """How many of the last bytes read belong to a frame that is not complete yet."""
+
+    async def close(self) -> None:
+        """Let go of the connection; at once, whatever state it is in."""
+
+
+class Upstream(Protocol):
+    """Something that answers requests."""
+
+    @property
+    def dialect(self) -> Dialect | None:
+        """What it speaks; ``None`` if it takes the common model as it is."""
+
+    def prepare(self, request: Request, original: WireRequest | None) -> Prepared:
+        """How ``request`` would be sent. ``original``: the client's own bytes, to be sent on with another model name.
+
+        Raises ``RequestFailed`` if the upstream cannot be used at all.
+        """
+
+    async def send(self, prepared: Prepared, context: Context) -> Reply:
+        """The whole answer. Raises ``RequestFailed``."""
+
+    async def open_stream(self, prepared: Prepared, context: Context) -> UpstreamStream:
+        """The answer as it comes. Raises ``RequestFailed`` for everything known before the first byte."""
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+
+
+class HttpUpstream:
+    """A provider that speaks a dialect over HTTP."""
+
+    def __init__(self, dialect: Dialect, base_url: str, credential: Secret | None, timeouts: Timeouts) -> None:
+        self.dialect = dialect
+        self._base_url = base_url.rstrip("/")
+        self._timeout = aiohttp.ClientTimeout(
+            total=timeouts.total, sock_connect=timeouts.connect, sock_read=timeouts.between_events
+        )
+        # Never compressed: a compressed stream is delivered late, and one read must mean one write.
+        self._headers = {"accept-encoding": "identity", "user-agent": "dragoman"}
+        if credential is not None:
+            place = dialect.credential
+            self._headers[place.header] = place.prefix + credential.reveal()
+        self._urls: dict[str, URL] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    def prepare(self, request: Request, original: WireRequest | None) -> Prepared:
+        if original is not None:
+            return Prepared(request, original)
+        encoded = self.dialect.encode_request(request)
+        return Prepared(request, encoded.wire, encoded.losses)
+
+    async def send(self, prepared: Prepared, context: Context) -> Reply:
+        try:
+            async with await self._request(prepared, context) as answer:
+                wire = WireResponse(answer.status, await _read_limited(answer, MAX_ANSWER_BYTES), _headers(answer))
+        except _TRANSPORT_ERRORS as error:
+            raise RequestFailed(_transport_error(error)) from None
+        try:
+            return Reply(self.dialect.decode_response(wire, context), wire)
+        except DecodeError as error:
+            raise RequestFailed(self._hidden_error(wire) or refused_by_upstream_codec(error)) from None
+
+    async def open_stream(self, prepared: Prepared, context: Context) -> UpstreamStream:
+        try:
+            answer = await self._request(prepared, context)
+        except _TRANSPORT_ERRORS as error:
+            raise RequestFailed(_transport_error(error)) from None
+        return HttpStream(answer, self.dialect.stream_decoder(context))
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def _request(self, prepared: Prepared, context: Context) -> aiohttp.ClientResponse:
+        """The upstream's answer, its body unread. Raises ``RequestFailed`` for an error status."""
+        wire = prepared.wire
+        assert wire is not None  # prepare() above always sets it
+        answer = await self._client().request(
+            wire.method,
+            self._url(wire),
+            data=wire.body,
+            headers={**wire.headers, **self._headers},
+            allow_redirects=False,
+        )
+        if 200 <= answer.status < 300:
+            return answer
+        async with answer:
+            body = await _read_limited(answer, MAX_ERROR_BYTES)
+        if 300 <= answer.status < 400:
+            # Following one would send the credential to wherever the answer says (reliability.md, T3).
+            raise RequestFailed(_bad_upstream("the upstream answered with a redirect", "upstream_redirect"))
+        raise RequestFailed(self.dialect.decode_error(WireResponse(answer.status, body, _headers(answer))))
+
+    def _hidden_error(self, wire: WireResponse) -> ApiError | None:
+        """An error body under status 200, as some providers send it; ``None`` if it is something else."""
+        if b'"error"' not in wire.body[:200]:
+            return None
+        return self.dialect.decode_error(WireResponse(502, wire.body, wire.headers))
+
+    def _url(self, wire: WireRequest) -> URL:
+        if wire.query:
+            return URL(self._base_url + wire.path, encoded=True).with_query(wire.query)
+        url = self._urls.get(wire.path)
+        if url is None:
+            if len(self._urls) > 1000:
+                self._urls.clear()
+            url = self._urls[wire.path] = URL(self._base_url + wire.path, encoded=True)
+        return url
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._session is None:  # made on first use: it belongs to the running event loop
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                skip_auto_headers=("accept", "content-type"),
+            )
+        return self._session
+
+
+class HttpStream:
+    """One streamed answer: network reads in, batches of events out."""
+
+    def __init__(self, answer: aiohttp.ClientResponse, decoder: StreamDecoder) -> None:
+        self._answer = answer
+        self._decoder = decoder
+        self._over = False
+
+    async def read(self) -> Batch | None:
+        if self._over:
+            return None
+        raw = b""
+        try:
+            raw = await self._answer.content.readany()
+            events = self._decoder.feed(raw) if raw else self._end(clean=True)
+        except _TRANSPORT_ERRORS as error:
+            events = self._end(clean=False)
+            if isinstance(error, TimeoutError) and events and isinstance(events[-1], StreamFailed):
+                events[-1] = StreamFailed(_transport_error(error))
+        except DecodeError as error:
+            self._over = True
+            events = [StreamFailed(refused_by_upstream_codec(error))]
+        return Batch(raw, events)
+
+    def pending(self) -> int:
+        return self._decoder.pending
+
+    async def close(self) -> None:
+        self._answer.close()
+
+    def _end(self, *, clean: bool) -> list[Event]:
+        self._over = True
+        return self._decoder.close(clean=clean)
+
+
+_TRANSPORT_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
+
+
+def _transport_error(error: BaseException) -> ApiError:
+    """What a client may know of a failed connection: the class of failure, never a host name or address."""
+    match error:
+        case aiohttp.ConnectionTimeoutError() | aiohttp.SocketTimeoutError() | TimeoutError():
+            message, code, kind = "the upstream did not answer in time", "upstream_timeout", ErrorKind.TIMEOUT
+        case aiohttp.ClientConnectorDNSError():
+            message, code, kind = "the upstream's name cannot be resolved", "upstream_dns", ErrorKind.BAD_UPSTREAM
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            message, code, kind = "no secure connection to the upstream", "upstream_tls", ErrorKind.BAD_UPSTREAM
+        case aiohttp.ClientConnectorError():
+            message, code, kind = "the upstream cannot be reached", "upstream_unavailable", ErrorKind.BAD_UPSTREAM
+        case _:
+            message, code, kind = "the connection to the upstream broke", "upstream_reset", ErrorKind.BAD_UPSTREAM
+    return ApiError(kind, message, Fault.UPSTREAM, code=code)
+
+
+def _bad_upstream(message: str, code: str) -> ApiError:
+    return ApiError(ErrorKind.BAD_UPSTREAM, message, Fault.UPSTREAM, code=code)
+
+
+def _headers(answer: aiohttp.ClientResponse) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in answer.headers.items()}
+
+
+async def _read_limited(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The whole body. Raises ``RequestFailed`` once it is larger than ``limit`` bytes."""
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await answer.content.readany():
+        size += len(piece)
+        if size > limit:
+            answer.close()
+            raise RequestFailed(_bad_upstream("the upstream's answer is too large", "upstream_too_large"))
+        pieces.append(piece)
+    return b"".join(pieces)
