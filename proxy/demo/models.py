@@ -54,7 +54,7 @@ def answer(request: Request, call: DemoCall) -> Response:
 async def stream(request: Request, call: DemoCall) -> AsyncIterator[list[Event]]:
     """The same answer in batches of events, a word each, ending with ``StreamEnded`` or ``StreamFailed``.
 
-    Raises ``DemoFailure`` before the first batch, never later. Only ``slow`` waits, ``SLOW_SECONDS`` between two batches.
+    Raises ``DemoFailure`` before the first batch, never later. Only ``slow`` waits: ``SLOW_SECONDS`` before each word.
     """
     model = _find(request.model)
     response = model.respond(request, call)

@@ -11,7 +11,7 @@ _LEAST_STEP = 1e-9
 def whole_number(schema: Json, word: str) -> int | None:
     """A count or length in the schema, ``None`` if it has none that makes sense."""
     number = _bound(schema, word)
-    return int(number) if number is not None and number >= 0 else None
+    return ceil(number) if number is not None and number >= 0 else None
 
 
 def fit_number(schema: Json, *, integer: bool) -> int | float:
@@ -22,7 +22,8 @@ def fit_number(schema: Json, *, integer: bool) -> int | float:
         start = least
     elif most is not None:
         start = min(start, most)
-    return _step_up(start, _bound(schema, "multipleOf"))
+    number = _step_up(start, _bound(schema, "multipleOf"))
+    return int(number) if integer else number
 
 
 def _integer_bounds(schema: Json) -> tuple[int | None, int | None]:

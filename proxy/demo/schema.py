@@ -1,8 +1,9 @@
 """JSON values that fit a JSON Schema, always the same for the same schema.
 
-Not looked at: ``pattern``, ``uniqueItems``, ``not``, ``if`` and its kin, ``minProperties``, references out of the schema.
+Not looked at: ``pattern``, ``uniqueItems``, ``minProperties``, ``not``, ``if`` and its kin, references to elsewhere.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
@@ -60,11 +61,13 @@ _TYPE_OF_WORD = {
 
 
 def json_text(value: Any) -> str:
-    """``value`` as compact JSON. Raises ``DemoFailure`` where it is nested too deeply or a number is too large."""
+    """``value`` as compact JSON. Raises ``DemoFailure`` for what JSON cannot say, or not that deep."""
     try:
         return orjson.dumps(value).decode()
     except orjson.JSONEncodeError:
-        raise invalid("a value is nested too deeply or too large to be written as JSON", "not_json") from None
+        raise invalid(
+            "a value cannot be written as JSON: it is nested too deeply, or a number in it is too large", "not_json"
+        ) from None
 
 
 def fill(schema: Json) -> Any:
@@ -88,7 +91,7 @@ class _Filler:
     def __init__(self, root: Json) -> None:
         self._root = root
         self._work_left = MAX_WORK
-        self._makers = {
+        self._makers: dict[str, Callable[[Json, _Place], Any]] = {
             "object": self._object,
             "array": self._array,
             "string": self._string,
