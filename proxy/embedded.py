@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from adapters.contract import Context, WireRequest
-from adapters.model.error import Fault
+from adapters.model.error import ApiError, Fault
 from adapters.model.event import Event, StreamFailed
 from adapters.model.request import Request
 from proxy import demo
@@ -31,7 +31,7 @@ class EmbeddedUpstream:
         try:
             return Reply(demo.answer(prepared.request, _call(context)))
         except demo.DemoFailure as failure:
-            raise RequestFailed(replace(failure.error, fault=self._fault)) from None
+            raise RequestFailed(_blamed(failure, self._fault)) from None
 
     async def open_stream(self, prepared: Prepared, context: Context) -> UpstreamStream:
         return EmbeddedStream(demo.stream(prepared.request, _call(context)), self._fault)
@@ -53,7 +53,7 @@ class EmbeddedStream:
         except StopAsyncIteration:
             return None
         except demo.DemoFailure as failure:
-            return Batch(b"", [StreamFailed(replace(failure.error, fault=self._fault))])
+            return Batch(b"", [StreamFailed(_blamed(failure, self._fault))])
 
     def pending(self) -> int:
         return 0
@@ -66,3 +66,8 @@ class EmbeddedStream:
 
 def _call(context: Context) -> demo.DemoCall:
     return demo.DemoCall(new_id=context.new_id, now=context.now)
+
+
+def _blamed(failure: demo.DemoFailure, fault: Fault) -> ApiError:
+    """Failures that the demo plays are of ``fault``; a request it cannot take stays the client's."""
+    return failure.error if failure.error.fault is Fault.CLIENT else replace(failure.error, fault=fault)

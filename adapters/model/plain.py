@@ -1,7 +1,7 @@
 """The model as plain JSON and back: for test vectors, for ``demo/mirror`` and for people who want to look."""
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 from typing import Any, get_type_hints
 
@@ -22,7 +22,7 @@ def to_plain(value: Any) -> Any:
         plain: Json = {"is": type(value).__name__}
         for field in fields(value):
             item = getattr(value, field.name)
-            if item is not None and item != () and item != field.default:
+            if field.default is MISSING or item not in (None, (), field.default):
                 plain[field.name] = to_plain(item)
         return plain
     if isinstance(value, StrEnum):

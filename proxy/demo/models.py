@@ -46,9 +46,10 @@ class DemoModel:
 def answer(request: Request, call: DemoCall) -> Response:
     """The whole answer, at once also from ``slow``: only streams are paced. Raises ``DemoFailure``."""
     model = _find(request.model)
+    response = model.respond(request, call)
     if model.cut:
         raise DemoFailure(INTERRUPTED)
-    return model.respond(request, call)
+    return response
 
 
 async def stream(request: Request, call: DemoCall) -> AsyncIterator[list[Event]]:

@@ -117,6 +117,7 @@ class _Filler:
         for word in ("allOf", "anyOf", "oneOf"):
             options = schema.get(word)
             if isinstance(options, list) and options:
+                self._charge(len(options))
                 rest = {name: item for name, item in schema.items() if name != word}
                 chosen = options if word == "allOf" else [_choose(options, place)]
                 return self.value(self._merged(rest, chosen), deeper)
@@ -129,6 +130,7 @@ class _Filler:
 
     def _referred(self, schema: Json, place: _Place) -> Any:
         reference = schema["$ref"]
+        self._charge(len(reference))
         rest = {name: item for name, item in schema.items() if name != "$ref"}
         inside = replace(
             place,
@@ -179,16 +181,17 @@ class _Filler:
     def _object(self, schema: Json, place: _Place) -> Json:
         properties, required = _table(schema, "properties"), _names(schema)
         self._charge(sum(len(name) + 4 for name in (*properties, *required)))
-        wanted = {name: item for name, item in properties.items() if not place.tight or name in required}
+        needed = frozenset(required)
+        wanted = {name: item for name, item in properties.items() if not place.tight or name in needed}
         others = schema.get("additionalProperties", True)
         wanted |= {name: others for name in required if name not in properties}
         return {name: self.value(item, place) for name, item in wanted.items() if item is not False}
 
     def _array(self, schema: Json, place: _Place) -> list[Any]:
         least, most = whole_number(schema, "minItems") or 0, whole_number(schema, "maxItems")
-        self._charge(least)
         first = schema.get("prefixItems")
         items: list[Any] = list(first) if isinstance(first, list) else []
+        self._charge(least + len(items))
         length = max(least, 0 if place.tight else 1, len(items))
         others = schema.get("items", True)
         items += [others] * (length - len(items)) if others is not False else []
