@@ -121,7 +121,7 @@ class StreamDecoder(Protocol):
     def pending(self) -> int:
         """How many of the bytes fed so far belong to a frame that is not complete yet.
 
-        The proxy forwards a same-dialect stream only up to there, so that a cut never leaves half a frame at the client.
+        The proxy forwards a same-dialect stream only up to there: a cut never leaves half a frame at the client.
         """
 
     def feed(self, data: bytes) -> list[Event]:
@@ -162,7 +162,8 @@ class Dialect:
 
     ``roots`` are the path prefixes under which clients expect the API; an upstream's ``base_url`` stands in for them.
     ``readdress`` gives the same request for another model with every other byte untouched, or ``None`` if it cannot.
-    ``request_id_prefix`` goes before the request id in the ``x-request-id`` header.
+    ``request_id_prefix`` goes before the request id in the ``x-request-id`` header. ``request_headers`` are the
+    client's headers that mean something to an upstream of the same dialect; no others are ever passed on.
     """
 
     name: str
@@ -180,4 +181,5 @@ class Dialect:
     stream_decoder: Callable[[Context], StreamDecoder]
     stream_encoder: Callable[[Context], StreamEncoder]
     request_id_prefix: str = "req_"
+    request_headers: frozenset[str] = frozenset()
     models: ModelListing | None = None

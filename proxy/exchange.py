@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from adapters.contract import Context, DecodeError, Dialect, StreamEncoder, WireRequest, WireResponse
+from adapters.contract import JSON_HEADERS, Context, DecodeError, Dialect, StreamEncoder, WireRequest, WireResponse
 from adapters.model.error import ApiError, ErrorKind, Fault
 from adapters.model.loss import Loss
 from adapters.model.request import Request
@@ -75,6 +75,8 @@ async def exchange(call: Call, wire: WireRequest) -> WireResponse | StreamedAnsw
     upstream = _upstream(call.services, route)
     call.target = route.target
     prepared = _prepare(call, upstream, route, request, wire)
+    if route.preset is not None:  # what the preset asks for shapes the answer as if the client had asked
+        request = replace(prepared.request, model=request.model)
     refused = refusal(prepared.request, prepared.losses, call.mode)
     call.losses.extend(prepared.losses)
     if refused is not None:
@@ -97,10 +99,16 @@ def _prepare(call: Call, upstream: Upstream, route: Route, request: Request, wir
     if route.preset is not None:
         request = presets.apply_preset(route.preset, request)
     elif upstream.dialect is call.dialect:
-        original = call.dialect.readdress(wire, request, route.model)
+        original = call.dialect.readdress(_passed_on(call.dialect, wire), request, route.model)
         if original is not None:
             return upstream.prepare(request, original)
     return upstream.prepare(replace(request, model=route.model), None)
+
+
+def _passed_on(dialect: Dialect, wire: WireRequest) -> WireRequest:
+    """The client's request without its key, its host and everything else that concerns only this connection."""
+    own = {name: value for name, value in wire.headers.items() if name in dialect.request_headers}
+    return WireRequest(wire.method, wire.path, wire.body, {**JSON_HEADERS, **own})
 
 
 async def _send(call: Call, upstream: Upstream, prepared: Prepared, request: Request, relayed: bool) -> WireResponse:

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import aiohttp
 from yarl import URL
 
-from adapters.contract import Context, DecodeError, Dialect, StreamDecoder, WireRequest, WireResponse
+from adapters.contract import Context, DecodeError, Dialect, EncodeError, StreamDecoder, WireRequest, WireResponse
 from adapters.model.error import ApiError, ErrorKind, Fault
 from adapters.model.event import Event, StreamFailed
 from adapters.model.loss import Loss
@@ -101,7 +101,10 @@ class HttpUpstream:
     def prepare(self, request: Request, original: WireRequest | None) -> Prepared:
         if original is not None:
             return Prepared(request, original)
-        encoded = self.dialect.encode_request(request)
+        try:
+            encoded = self.dialect.encode_request(request)
+        except EncodeError as error:
+            raise RequestFailed(ApiError(error.kind, error.message, code=error.code, param=error.param)) from None
         return Prepared(request, encoded.wire, encoded.losses)
 
     async def send(self, prepared: Prepared, context: Context) -> Reply:

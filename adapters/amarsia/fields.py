@@ -122,6 +122,8 @@ UNSAID_SETTINGS: dict[str, str] = {
     "choice_count": "there is one answer to a request",
     "user": "there is no such field",
     "metadata": "there is no such field",
+}
+UNSAID_GROUPS: dict[str, str] = {
     "sampling": "the deployment decides about sampling",
     "reasoning": "the deployment decides about reasoning",
     "conversation": "the runner keeps no history",

@@ -2,11 +2,10 @@
 
 from typing import assert_never
 
-from adapters.amarsia.fields import HINTS, MEDIA_KINDS, MEDIA_TYPES, MIME_TYPES, NAME, PART_TYPES, UNSAID_PARTS
-from adapters.amarsia.fields import URL_SCHEMES
+from adapters.amarsia.fields import MEDIA_KINDS, MEDIA_TYPES, MIME_TYPES, NAME, PART_TYPES, URL_SCHEMES
+from adapters.amarsia.losses import hint_losses, unsaid_part_losses, write_extra
 from adapters.model.loss import Loss, LossReason
 from adapters.model.message import (
-    Extra,
     FileId,
     Inline,
     Json,
@@ -31,11 +30,11 @@ def decode_part(value: object, path: str) -> Text | Media:
     if kind is None:
         raise fields.error("type", f"is required: one of {', '.join(PART_TYPES)}", "missing_required_field")
     if kind == "text":
-        return Text(_need_words(fields, "text"), extra=fields.extra(NAME))
+        return Text(_need_words(fields, "text"), extra=fields.extra(dialect=NAME))
     # ``type`` decides what it is, even where ``mime_type`` says otherwise (A20); ``url`` is for any document.
     mime_type = _need_words(fields, "mime_type")
     source = _decode_source(fields)
-    return Media(MEDIA_KINDS[kind], source, mime_type, extra=fields.extra(NAME))
+    return Media(MEDIA_KINDS[kind], source, mime_type, extra=fields.extra(dialect=NAME))
 
 
 def _need_words(fields: Fields, name: str) -> str:
@@ -68,14 +67,11 @@ def encode_part(part: Part, path: str, losses: list[Loss]) -> Json | None:
             return _encode_text(part, path, losses)
         case Media():
             return _encode_media(part, path, losses)
-        case Reasoning() | ToolCall() | ToolResult():
-            losses.append(Loss(path, LossReason.UNSUPPORTED, UNSAID_PARTS[type(part)]))
-        case Opaque():
-            if part.dialect == NAME:  # those of others are reported with all that is foreign
-                losses.append(Loss(path, LossReason.UNSUPPORTED, UNSAID_PARTS[Opaque]))
+        case Reasoning() | ToolCall() | ToolResult() | Opaque():
+            losses += unsaid_part_losses(part, path)
+            return None
         case _:
             assert_never(part)
-    return None
 
 
 def _encode_text(part: Text | Refusal, path: str, losses: list[Loss]) -> Json | None:
@@ -85,21 +81,24 @@ def _encode_text(part: Text | Refusal, path: str, losses: list[Loss]) -> Json | 
     if isinstance(part, Refusal):
         losses.append(Loss(path, LossReason.APPROXIMATED, "sent as ordinary text"))
     losses += hint_losses(part, path)
-    return _with_extra({"type": "text", "text": part.text}, part.extra)
+    wire: Json = {"type": "text", "text": part.text}
+    write_extra(wire, part.extra, f"{path}.", losses)
+    return wire
 
 
 def _encode_media(media: Media, path: str, losses: list[Loss]) -> Json | None:
-    mime_type = (media.mime_type or "").strip() or _guessed_type(media)
+    said = media.mime_type if media.mime_type and media.mime_type.strip() else None
+    mime_type = said or _guessed_type(media)
     uri = _encode_source(media.source, mime_type)
     if uri is None:
         losses.append(Loss(path, LossReason.UNSUPPORTED, "files are taken by http(s) address or inline only"))
         return None
-    if not media.mime_type or not media.mime_type.strip():
+    if said is None:
         losses.append(Loss(f"{path}.mime_type", LossReason.APPROXIMATED, f"not given, sent as {mime_type}"))
-    else:
-        mime_type = media.mime_type
     losses += hint_losses(media, path)
-    return _with_extra({"type": MEDIA_TYPES[media.kind], "mime_type": mime_type, "file_uri": uri}, media.extra)
+    wire: Json = {"type": MEDIA_TYPES[media.kind], "mime_type": mime_type, "file_uri": uri}
+    write_extra(wire, media.extra, f"{path}.", losses)
+    return wire
 
 
 def _encode_source(source: Inline | Url | FileId, mime_type: str) -> str | None:
@@ -124,19 +123,3 @@ def _guessed_type(media: Media) -> str:
         if suffix in known:
             return known[suffix]
     return next(iter(known.values()))
-
-
-def _with_extra(wire: Json, extra: Extra | None) -> Json:
-    return {**(extra or {}).get(NAME, {}), **wire} if extra else wire
-
-
-def hint_losses(part: Part, path: str) -> list[Loss]:
-    """What is left out of a part that is itself sent."""
-    said = [name for name in HINTS if getattr(part, name, None) not in (None, ())]
-    return [Loss(f"{path}.{name}", LossReason.UNSUPPORTED, HINTS[name]) for name in said]
-
-
-def own_extra_losses(extra: Extra | None, prefix: str) -> list[Loss]:
-    """Our own fields where there is no object to write them back into; those of others are foreign losses."""
-    kept = (extra or {}).get(NAME, {})
-    return [Loss(f"{prefix}extra.{NAME}.{name}", LossReason.UNSUPPORTED, "its object is not sent") for name in kept]

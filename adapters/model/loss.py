@@ -7,7 +7,7 @@ from enum import StrEnum
 from json import JSONDecodeError, loads
 from typing import Any
 
-from adapters.model.message import Extra, Message, Opaque, Part, ToolCall, ToolResult
+from adapters.model.message import CacheHint, Extra, Message, Opaque, Part, ToolCall, ToolResult
 from adapters.model.request import OutputFormat, OutputKind, Request, Sampling, Tool, ToolChoice, ToolChoiceMode
 from adapters.model.response import Response
 
@@ -77,7 +77,9 @@ def _foreign_in(path: str, thing: Part | Tool | Message, dialect: str, losses: l
 def _foreign_extra(prefix: str, extra: Extra | None, dialect: str, losses: list[Loss]) -> None:
     for owner, kept in (extra or {}).items():
         if owner != dialect:
-            losses.extend(Loss(f"{prefix}extra.{owner}.{name}", LossReason.FOREIGN) for name in kept)
+            # null says nothing (Fields), so nothing is lost with it.
+            said = (name for name, value in kept.items() if value is not None)
+            losses.extend(Loss(f"{prefix}extra.{owner}.{name}", LossReason.FOREIGN) for name in said)
 
 
 # --- checking reports -------------------------------------------------------------------------------------------
@@ -134,7 +136,8 @@ def _differences(path: str, before: Any, after: Any) -> Iterator[str]:
                 yield from _field_differences(path, field.name, before, after)
     elif is_dataclass(before) and after is None and not isinstance(before, Part):
         said = [field.name for field in fields(before) if getattr(before, field.name) not in (None, ())]
-        yield from (f"{path}.{name}" for name in said)
+        # A cache hint that says nothing else still is a mark.
+        yield from (path,) if isinstance(before, CacheHint) else (f"{path}.{name}" for name in said)
     else:
         yield path
 
