@@ -39,12 +39,13 @@ class Call:
     target: str = ""
     losses: list[Loss] = field(default_factory=list)
 
-    def headers(self) -> dict[str, str]:
-        """What every answer to this call says about it; only what is known so far."""
+    def headers(self, *, answered: bool) -> dict[str, str]:
+        """What every reply to this call says about it. An error is neither exact nor lossy, but may be about losses."""
         headers = {"x-request-id": self.dialect.request_id_prefix + self.request_id}
         if self.target:
             headers["x-dragoman-target"] = self.target
-            headers |= fidelity_headers(self.losses)
+            if answered or self.losses:
+                headers |= fidelity_headers(self.losses)
         return headers
 
     def context(self, request: Request) -> Context:

@@ -73,7 +73,7 @@ class Endpoint:
             if isinstance(answer, StreamedAnswer):
                 await _send_stream(call, answer, send)
             else:
-                await _send_whole(answer, call.headers(), send)
+                await _send_whole(answer, call.headers(answered=True), send)
         except asyncio.CancelledError:
             if watcher.client_gone:
                 raise ClientGoneError from None
@@ -118,7 +118,7 @@ async def _send_stream(call: Call, answer: StreamedAnswer, send: Send) -> None:
     """Writes the stream out. A failure that the dialect has no words for breaks the connection."""
     stream, writer = answer.stream, answer.writer
     try:
-        head = {"content-type": call.dialect.stream_type, **STREAM_HEADERS, **call.headers()}
+        head = {"content-type": call.dialect.stream_type, **STREAM_HEADERS, **call.headers(answered=True)}
         await send({"type": "http.response.start", "status": 200, "headers": _raw(head.items())})
         chunk = answer.first
         while True:
@@ -143,7 +143,7 @@ async def send_error(call: Call, error: ApiError, send: Send, allow: str = "") -
     """Sends ``error`` as the call's dialect words it. ``allow``: the methods that would have been right, for a 405."""
     log.info("request failed", extra={"request_id": call.request_id, "code": error.code, "status": error.http_status})
     answer = call.dialect.encode_error(error)
-    headers = call.headers()
+    headers = call.headers(answered=False)
     if error.http_status == 405:
         headers["allow"] = allow
     if error.http_status == 413:

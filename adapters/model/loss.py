@@ -186,6 +186,10 @@ def _json_value(text: str) -> Any:
 
 
 def _list_differences(path: str, before: tuple[Any, ...], after: tuple[Any, ...]) -> Iterator[str]:
+    if len(before) == len(after) and all(map(_alike, before, after)):
+        for index, (old, new) in enumerate(zip(before, after, strict=True)):
+            yield from _differences(f"{path}[{index}]", old, new)
+        return
     matcher = SequenceMatcher(None, [repr(item) for item in before], [repr(item) for item in after], autojunk=False)
     for tag, start, stop, other_start, other_stop in matcher.get_opcodes():
         if tag == "equal":

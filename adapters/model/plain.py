@@ -1,9 +1,9 @@
 """The model as plain JSON and back: for test vectors, for ``demo/mirror`` and for people who want to look."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from adapters.model import catalog, error, message, request, response
 from adapters.model.message import Json
@@ -46,8 +46,16 @@ def from_plain(plain: Any) -> Any:
 
 
 def _read(hint: Any, item: Any) -> Any:
-    if isinstance(item, list) and "tuple" in str(hint):
-        return tuple(from_plain(entry) for entry in item)
     if isinstance(item, str) and isinstance(hint, type) and issubclass(hint, StrEnum):
         return hint(item)
-    return from_plain(item)
+    collection = next((kind for kind in (tuple, frozenset) if _mentions(hint, kind.__eq__)), None)
+    # A client's own JSON may look like a record; where the model has no record, it is left alone.
+    read = from_plain if _mentions(hint, is_dataclass) else lambda entry: entry
+    if isinstance(item, list) and collection is not None:
+        return collection(read(entry) for entry in item)
+    return read(item)
+
+
+def _mentions(hint: Any, wanted: Callable[[Any], bool]) -> bool:
+    """Whether the type hint, or one it is made of, is wanted."""
+    return wanted(hint) or wanted(get_origin(hint)) or any(_mentions(part, wanted) for part in get_args(hint))

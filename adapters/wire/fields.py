@@ -157,4 +157,4 @@ class Fields:
         if (low is not None and value < low) or (high is not None and value > high):
             if high is None:
                 raise self.error(name, f"must be at least {low}")
-            raise self.error(name, f"must be between {low} and {high}")
+            raise self.error(name, f"must be at most {high}" if low is None else f"must be between {low} and {high}")

@@ -26,10 +26,10 @@ def clean_base64(data: str, param: str) -> str:
             raise DecodeError(f"{param} is not valid base64", param=param, code="invalid_base64")
     if len(body) % 4 == 1:
         raise DecodeError(f"{param} is not valid base64: its length is wrong", param=param, code="invalid_base64")
-    padding = -len(body) % 4
-    if len(data) - len(body) == padding and data.startswith(body):
+    padding = "=" * (-len(body) % 4)
+    if data[len(body) :] == padding and data.startswith(body):
         return data  # untouched, so that many megabytes are not copied
-    return body + "=" * padding
+    return body + padding
 
 
 def read_data_url(url: str, param: str) -> tuple[str | None, str]:

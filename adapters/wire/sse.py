@@ -51,11 +51,11 @@ class SseDecoder:
         if self._at_start and not self._past_byte_order_mark():
             return []
         if buffer.find(b"\n\n", searched) < 0:
-            self._check_size(len(buffer))
+            self._check_size(len(buffer) - buffer.endswith(b"\n"))  # a line end is no part of the event
             return []
         *blocks, rest = bytes(buffer).split(b"\n\n")
         self._buffer = bytearray(rest)
-        self._check_size(len(rest))
+        self._check_size(len(rest) - rest.endswith(b"\n"))
         return [event for block in blocks if (event := self._parse(block)) is not None]
 
     def finish(self) -> list[SseEvent]:
