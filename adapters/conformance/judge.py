@@ -1,10 +1,11 @@
 """How a check speaks: what it demands, and what it compares."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from adapters.contract import Context
 from adapters.model.loss import ADDED, Loss, differences, overreported, unreported
+from adapters.model.message import Media, Part, Refusal, Text, ToolCall, ToolResult
 from adapters.model.request import Request
 from adapters.model.response import Response
 
@@ -47,6 +48,47 @@ def demand_reported(before: Request | Response, after: Request | Response, losse
     fields = [loss.field for loss in losses]
     twice = sorted({field for field in fields if fields.count(field) > 1})
     demand(not twice, f"{who} reported more than once: {', '.join(twice)}")
+
+
+def demand_content(before: Request, after: Request, losses: Sequence[Loss], who: str) -> None:
+    """Demand that each text, medium, call and result arrives somewhere, or is reported by its own path.
+
+    A history may be told in another form and reported as a whole (``messages``), but that must not hide what vanished.
+    """
+    arrived = [part for _, part in _parts(after)]
+    words = "".join(_letters(part.text) for part in arrived if isinstance(part, Text | Refusal))
+    for path, part in _parts(before):
+        message = path.split(".")[0]
+        own = any(loss.field == message or loss.field.startswith(message + ".") for loss in losses)
+        demand(own or _arrives(part, arrived, words), f"{who} {path} vanished without a report of its own: {part!r}")
+
+
+def _parts(request: Request) -> Iterator[tuple[str, Part]]:
+    for number, message in enumerate(request.messages):
+        for index, part in enumerate(message.parts):
+            path = f"messages[{number}].parts[{index}]"
+            yield path, part
+            if isinstance(part, ToolResult):
+                yield from ((f"{path}.parts[{inner}]", piece) for inner, piece in enumerate(part.parts))
+
+
+def _letters(text: str) -> str:
+    """The text without white space, with which a transcript may indent it."""
+    return "".join(text.split())
+
+
+def _arrives(part: Part, arrived: Sequence[Part], words: str) -> bool:
+    match part:
+        case Text() | Refusal():
+            return _letters(part.text) in words
+        case Media():
+            return any(isinstance(other, Media) and other.source == part.source for other in arrived)
+        case ToolCall():
+            return any(isinstance(other, ToolCall) and other.id == part.id for other in arrived)
+        case ToolResult():
+            return any(isinstance(other, ToolResult) and other.call_id == part.call_id for other in arrived)
+        case _:
+            return True
 
 
 def _show(path: str, before: object, after: object) -> str:

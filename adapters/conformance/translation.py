@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import orjson
 
-from adapters.conformance.judge import context, demand, demand_reported
+from adapters.conformance.judge import context, demand, demand_content, demand_reported
 from adapters.contract import Dialect, Encoded, EncodeError, Operation, WireRequest, WireResponse
 from adapters.model.loss import Loss
 from adapters.model.request import Request
@@ -42,6 +42,7 @@ def check_request(dialect: Dialect, request: Request) -> None:
     _check_address(dialect, encoded)
     after = dialect.decode_request(encoded.wire)
     demand_reported(request, after, encoded.losses, f"{dialect.name}, request:")
+    demand_content(request, after, encoded.losses, f"{dialect.name}, request:")
 
 
 def _check_address(dialect: Dialect, encoded: Encoded[WireRequest]) -> None:

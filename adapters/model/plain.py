@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
+from functools import partial
+from operator import is_
 from typing import Any, get_args, get_origin, get_type_hints
 
 from adapters.model import catalog, error, message, request, response
@@ -48,7 +50,7 @@ def from_plain(plain: Any) -> Any:
 def _read(hint: Any, item: Any) -> Any:
     if isinstance(item, str) and isinstance(hint, type) and issubclass(hint, StrEnum):
         return hint(item)
-    collection = next((kind for kind in (tuple, frozenset) if _mentions(hint, kind.__eq__)), None)
+    collection = next((kind for kind in (tuple, frozenset) if _mentions(hint, partial(is_, kind))), None)
     # A client's own JSON may look like a record; where the model has no record, it is left alone.
     read = from_plain if _mentions(hint, is_dataclass) else lambda entry: entry
     if isinstance(item, list) and collection is not None:
