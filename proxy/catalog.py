@@ -1,5 +1,7 @@
 """Which models there are to ask for."""
 
+from dataclasses import replace
+
 from adapters.contract import DecodeError, Operation, WireRequest, WireResponse
 from adapters.model.catalog import ModelInfo
 from adapters.model.error import ApiError, ErrorKind
@@ -17,9 +19,9 @@ def list_models(services: Services) -> list[ModelInfo]:
     listed = [
         ModelInfo(name, owner)
         for name, target in targets.items()
-        if (owner := target.partition("/")[0]) not in services.disabled
+        if "*" not in name and (owner := target.partition("/")[0]) not in services.disabled
     ]
-    return listed + [ModelInfo(f"{DEMO_PROVIDER}/{model.id}", DEMO_PROVIDER) for model in demo.MODELS]
+    return listed + [replace(model, id=f"{DEMO_PROVIDER}/{model.id}", owner=DEMO_PROVIDER) for model in demo.MODELS]
 
 
 async def answer_list(call: Call, wire: WireRequest) -> WireResponse:

@@ -97,10 +97,8 @@ def context(request: Request) -> Context:
 
 def _answer_losses(ingress: Dialect, upstream: Dialect | None, sample: Sample, stream: bool) -> tuple[Loss, ...]:
     request = sample.request
-    if upstream is ingress:
-        return ()
     if stream:
-        response = sample.response if upstream is None else _streamed(upstream, sample)
+        response = _named(sample.response if upstream is None else _streamed(upstream, sample), request)
         encoder = ingress.stream_encoder(context(request))
         for event in explode(response):
             encoder.encode(event)
@@ -109,7 +107,12 @@ def _answer_losses(ingress: Dialect, upstream: Dialect | None, sample: Sample, s
     if upstream is not None:
         wire = upstream.encode_response(response, context(request)).wire
         response = upstream.decode_response(wire, context(request))
-    return ingress.encode_response(response, context(request)).losses
+    return ingress.encode_response(_named(response, request), context(request)).losses
+
+
+def _named(response: Response, request: Request) -> Response:
+    """The answer under the name the client asked for, as the proxy gives it."""
+    return replace(response, model=request.model)
 
 
 def _streamed(upstream: Dialect, sample: Sample) -> Response:

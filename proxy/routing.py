@@ -40,7 +40,18 @@ def _known_route(settings: Settings, name: str) -> Route | None:
     preset = settings.presets.get(name)
     if preset is not None:
         name = preset.model
-    provider, slash, model = settings.models.get(name, name).partition("/")
+    provider, slash, model = _configured_target(settings, name).partition("/")
     if slash and model and (provider == DEMO_PROVIDER or provider in settings.providers):
         return Route(provider, model, preset)
     return None
+
+
+def _configured_target(settings: Settings, name: str) -> str:
+    """What ``models`` says of this name: its own entry, else the first whose ``*`` fits, else the name itself."""
+    if name in settings.models:
+        return settings.models[name]
+    for pattern, target in settings.models.items():
+        start, star, end = pattern.partition("*")
+        if star and len(name) >= len(start) + len(end) and name.startswith(start) and name.endswith(end):
+            return target.replace("*", name[len(start) : len(name) - len(end)])
+    return name

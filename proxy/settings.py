@@ -72,7 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     providers: dict[str, Provider] = {}
     models: dict[str, str] = {}
-    """What clients ask for -> ``provider/model``."""
+    """What clients ask for -> ``provider/model``. A ``*`` on the left is any text, one on the right the same."""
     presets: dict[str, Preset] = {}
     default_model: str | None = None
     """What an unknown model name gets; without it, 404 in the client's dialect."""

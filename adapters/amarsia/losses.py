@@ -72,6 +72,7 @@ def finish_losses(reason: FinishReason, stop_sequence: str | None) -> list[Loss]
 
 
 def further_choice_loss(index: int) -> Loss:
+    """The report of a second or later answer to the same request."""
     return Loss(f"choices[{index}]", LossReason.UNSUPPORTED, "there is one answer to a request")
 
 

@@ -15,7 +15,7 @@ from adapters.model.loss import SAYS_NOTHING, Loss, LossReason, foreign_losses
 from adapters.model.message import Json, Message, Opaque, Role
 from adapters.model.request import Request
 from adapters.wire.body import read_object
-from adapters.wire.fields import Fields, wrong_type
+from adapters.wire.fields import Fields
 
 
 def decode_request(wire: WireRequest) -> Request:
@@ -41,18 +41,12 @@ def _decode_variables(body: Fields) -> dict[str, str] | None:
     variables = body.object("variables")
     if variables is None:
         return None
-    path = body.path_of("variables")
-    texts = ((name, _decode_variable(value, f"{path}.{name}")) for name, value in variables.items())
-    return {name: text for name, text in texts if text is not None}
+    return {name: _decode_variable(value) for name, value in variables.items() if value is not None}
 
 
-def _decode_variable(value: object, path: str) -> str | None:
-    """The text that goes into the slot; numbers and booleans as JSON text (A17)."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool | int | float):
-        return orjson.dumps(value).decode()
-    raise wrong_type(path, "a string, a number or a boolean", value)
+def _decode_variable(value: object) -> str:
+    """The text that goes into the slot; what is no string as JSON text (A17)."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def encode_request(request: Request) -> Encoded[WireRequest]:

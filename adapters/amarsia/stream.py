@@ -111,12 +111,13 @@ class AmarsiaStreamDecoder:
 class AmarsiaStreamEncoder:
     """Writes the text of the first choice; the client learns of a failure by the broken connection alone (A7)."""
 
-    __slots__ = ("_kinds", "_order", "_paths", "_said", "losses")
+    __slots__ = ("_kinds", "_model", "_order", "_paths", "_said", "losses")
 
     breaks_off = True
 
     def __init__(self, context: Context) -> None:
         self.losses: list[Loss] = []
+        self._model = context.request.model
         self._order = InOrder()
         self._paths: dict[int, str] = {}
         self._kinds: list[type[Part]] = []
@@ -131,7 +132,7 @@ class AmarsiaStreamEncoder:
             case ChoiceFinished():
                 self._finish_choice(event)
             case StreamStarted():
-                if event.model is not None:
+                if event.model not in (None, self._model):  # else the client knows it: it asked for it
                     self._report(Loss("model", LossReason.UNSUPPORTED, "a stream holds text alone"))
                 self._report_extra(event.extra, "")
             case CitationAdded():

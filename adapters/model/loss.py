@@ -1,8 +1,8 @@
 """What a translation could not carry, and the means to check such reports against what really changed."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
-from difflib import SequenceMatcher
 from enum import StrEnum
 from json import JSONDecodeError, loads
 from typing import Any
@@ -134,10 +134,12 @@ def _differences(path: str, before: Any, after: Any) -> Iterator[str]:
         for field in fields(before):
             if not field.metadata.get("local"):
                 yield from _field_differences(path, field.name, before, after)
-    elif is_dataclass(before) and after is None and not isinstance(before, Part):
-        said = [field.name for field in fields(before) if getattr(before, field.name) not in (None, ())]
-        # A cache hint that says nothing else still is a mark.
-        yield from (path,) if isinstance(before, CacheHint) else (f"{path}.{name}" for name in said)
+    elif is_dataclass(before) and after is None and not isinstance(before, Part | CacheHint):
+        for field in fields(before):
+            if field.name == "extra":
+                yield from _extra_differences(f"{path}.extra", getattr(before, field.name), None)
+            elif getattr(before, field.name) not in (None, ()):
+                yield f"{path}.{field.name}"
     else:
         yield path
 
@@ -146,9 +148,7 @@ def _field_differences(path: str, name: str, before: Any, after: Any) -> Iterato
     old, new = getattr(before, name), getattr(after, name)
     full = f"{path}.{name}" if path else name
     if name == "extra":
-        for owner, kept in (old or {}).items():
-            arrived = (new or {}).get(owner, {})
-            yield from (f"{full}.{owner}.{key}" for key in kept if kept[key] != arrived.get(key))
+        yield from _extra_differences(full, old, new)
     elif isinstance(before, Request | Sampling | ToolResult) and name in SAYS_NOTHING and _says_nothing(name, old, new):
         return
     elif isinstance(before, ToolCall) and name == "arguments":
@@ -185,26 +185,63 @@ def _json_value(text: str) -> Any:
         return text
 
 
+def _extra_differences(path: str, old: Extra | None, new: Extra | None) -> Iterator[str]:
+    for owner, kept in (old or {}).items():
+        arrived = (new or {}).get(owner, {})
+        yield from (f"{path}.{owner}.{key}" for key in kept if kept[key] != arrived.get(key))
+
+
 def _list_differences(path: str, before: tuple[Any, ...], after: tuple[Any, ...]) -> Iterator[str]:
-    if len(before) == len(after) and all(map(_alike, before, after)):
-        for index, (old, new) in enumerate(zip(before, after, strict=True)):
-            yield from _differences(f"{path}[{index}]", old, new)
-        return
-    matcher = SequenceMatcher(None, [repr(item) for item in before], [repr(item) for item in after], autojunk=False)
-    for tag, start, stop, other_start, other_stop in matcher.get_opcodes():
-        if tag == "equal":
-            continue
-        candidates = list(after[other_start:other_stop])
-        for index in range(start, stop):
-            twin = next((item for item in candidates if _alike(before[index], item)), None)
-            if twin is None:
-                yield f"{path}[{index}]"
-            else:
-                candidates = candidates[candidates.index(twin) + 1 :]
-                yield from _differences(f"{path}[{index}]", before[index], twin)
-        if candidates:
-            yield path + ADDED
+    added = False
+    for old, new in _aligned(before, after):
+        if old is None:
+            added = True
+        elif new is None:
+            yield f"{path}[{old}]"
+        else:
+            yield from _differences(f"{path}[{old}]", before[old], after[new])
+    if added:
+        yield path + ADDED
+
+
+def _aligned(before: tuple[Any, ...], after: tuple[Any, ...]) -> Iterator[tuple[int | None, int | None]]:
+    """Which item became which, so that as little as possible changed: an edit distance, from the end backwards."""
+    rows, columns = len(before), len(after)
+    best: dict[tuple[int, int], tuple[int, int, int]] = {(rows, columns): (0, 0, 0)}
+    for row in range(rows, -1, -1):
+        for column in range(columns, -1, -1):
+            ways: list[tuple[int, int, int]] = []
+            if row < rows and column < columns and _alike(before[row], after[column]):
+                ways.append((best[row + 1, column + 1][0] + _distance(before[row], after[column]), 1, 1))
+            if column < columns:
+                ways.append((best[row, column + 1][0] + 1, 0, 1))
+            if row < rows:
+                ways.append((best[row + 1, column][0] + _size(before[row]), 1, 0))
+            if ways:
+                best[row, column] = min(ways, key=lambda way: way[0])
+    row = column = 0
+    while (row, column) != (rows, columns):
+        _, down, right = best[row, column]
+        yield row if down else None, column if right else None
+        row, column = row + down, column + right
+
+
+def _size(item: Any) -> int:
+    """What the loss of a whole item counts; one that holds parts is not given up for a likeness elsewhere."""
+    return (
+        10 if isinstance(item, Part) and not isinstance(item, ToolResult) else 30 + 10 * len(getattr(item, "parts", ()))
+    )
+
+
+def _distance(before: Any, after: Any) -> int:
+    return sum(1 if path.endswith(ADDED) else 10 for path in _differences("", before, after) if not _MINOR.search(path))
+
+
+# Changes that do not make an item another one.
+_MINOR = re.compile(r"(^|\.)(extra|cache|citations|detail|name|mime_type|origin|signature|redacted)\b")
 
 
 def _alike(before: Any, after: Any) -> bool:
-    return type(before) is type(after) and getattr(before, "role", None) == getattr(after, "role", None)
+    return type(before) is type(after) and all(
+        getattr(before, name, None) == getattr(after, name, None) for name in ("role", "index")
+    )

@@ -14,6 +14,10 @@ MAX_STRUCTURE = 500_000
 """Most brackets and commas a body may hold: 24 MB of ``{},`` would keep the process busy for over half a second."""
 
 
+# An escape such as \\u006d can spell a letter of a key.
+_SPELLS_ASCII = re.compile(rb"\\u00[2-7]")
+
+
 def read_object(raw: bytes, once: tuple[str, ...] = ()) -> Json:
     """The JSON object in ``raw``. ``once`` names the top-level keys that must not be given twice.
 
@@ -52,8 +56,7 @@ def _deeper_than(value: Any, limit: int) -> bool:
 
 def _refuse_twice(raw: bytes, names: tuple[str, ...]) -> None:
     """Readers disagree on which of two equal keys counts, so a key that decides something must stand once."""
-    # An escape such as \\u006d can spell a key's letters, hence the second look whenever one occurs.
-    if b"\\u00" not in raw and all(raw.count(b'"%b"' % name.encode()) < 2 for name in names):
+    if not _SPELLS_ASCII.search(raw) and all(raw.count(b'"%b"' % name.encode()) < 2 for name in names):
         return
     keys: list[str] = []
 
@@ -72,7 +75,7 @@ def replace_string(raw: bytes, key: str, old: str, new: str) -> bytes | None:
     ``None`` if the place cannot be told for certain: the key's name stands more than once, or is spelled with escapes.
     """
     name = b'"%b"' % key.encode()
-    if raw.count(name) != 1 or b"\\u00" in raw:
+    if raw.count(name) != 1 or _SPELLS_ASCII.search(raw):
         return None
     found = re.compile(re.escape(name) + rb'\s*:\s*("(?:[^"\\]|\\.)*")').search(raw)
     if found is None or orjson.loads(found[1]) != old:

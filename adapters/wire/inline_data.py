@@ -11,6 +11,7 @@ _URL_SAFE = str.maketrans("-_", "+/")
 
 
 def is_data_url(url: str) -> bool:
+    """Whether the address holds the data itself (RFC 2397)."""
     return url[:5].lower() == "data:"
 
 
@@ -46,6 +47,7 @@ def read_data_url(url: str, param: str) -> tuple[str | None, str]:
 
 
 def data_url(mime_type: str, base64_data: str) -> str:
+    """The ``data:`` URL for base64 of this media type."""
     return f"data:{mime_type};base64,{base64_data}"
 
 

@@ -31,6 +31,6 @@ def demo(dialect_name: str, port: int) -> None:
     set_up_logging()
     root = dialect.roots[0].replace("{organisation}", "acme")
     base = f"http://{_HOST}:{listener.getsockname()[1]}{root}"
-    models = {model.id: f"{DEMO_PROVIDER}/{model.id}" for model in MODELS}
+    models = {model.id: f"{DEMO_PROVIDER}/{model.id}" for model in MODELS} | {"fail-*": f"{DEMO_PROVIDER}/fail-*"}
     services = build_services(Settings(models=models), Fault.CLIENT)
     run(build_app(services, [dialect]), listener, lambda: click.echo(f"demo provider, {dialect_name}: base_url {base}"))
