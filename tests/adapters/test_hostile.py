@@ -65,6 +65,15 @@ def changed(value: object, path: tuple, new: object) -> object:
     return copy
 
 
+def is_json(raw: bytes) -> bool:
+    """Whether the body can be read at all; some error vectors are cut on purpose."""
+    try:
+        orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
 def mutations(raw: bytes) -> st.SearchStrategy[bytes]:
     """The JSON body with one or two of its values exchanged for something odd, or taken away."""
     body = orjson.loads(raw)
@@ -152,7 +161,7 @@ def test_answer_with_odd_values_is_understood_or_refused_without_echo(case: Case
 @draws(data=st.data())
 def test_error_with_odd_values_is_still_an_error(case: Case, data):
     wire = wire_response(case)
-    whole = mutations(wire.body) | damaged(wire.body) if wire.body.startswith(b"{") else damaged(wire.body)
+    whole = mutations(wire.body) | damaged(wire.body) if is_json(wire.body) else damaged(wire.body)
     check_hostile(case.codec, data.draw(whole))
 
 
