@@ -119,9 +119,11 @@ class CredentialPlace:
 class StreamDecoder(Protocol):
     @property
     def pending(self) -> int:
-        """How many of the bytes fed so far belong to a frame that is not complete yet.
+        """How many of the bytes fed so far belong to no event yet: to a frame that is not complete, to one that is a
+        failure, or to what follows the end.
 
-        The proxy forwards a same-dialect stream only up to there: a cut never leaves half a frame at the client.
+        The proxy forwards a same-dialect stream only up to there: a cut never leaves half a frame at the client, the
+        upstream's own words for a failure do not reach it, and it sees one end.
         """
 
     def feed(self, data: bytes) -> list[Event]:

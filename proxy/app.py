@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, PlainTextResponse
@@ -10,16 +11,16 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from adapters.contract import Dialect, Operation
-from adapters.model.error import ApiError, ErrorKind, Fault
+from adapters.model.error import Fault
 from adapters.model.message import Message, Role, Text
 from adapters.model.request import Request
 from proxy import catalog
-from proxy.credentials import MissingReferenceError, Secret, resolve_reference
+from proxy.credentials import MissingReferenceError, Scrubber, Secret, resolve_reference
 from proxy.embedded import EmbeddedUpstream
 from proxy.exchange import Call, Services, exchange
-from proxy.ingress import Endpoint, Respond, send_error
+from proxy.ingress import Endpoint, Respond, send_error, unknown_path
 from proxy.registry import load_dialect
-from proxy.settings import DEMO_PROVIDER, Settings
+from proxy.settings import DEMO_PROVIDER, Provider, Settings, is_address
 from proxy.upstream import HttpUpstream, Upstream
 
 RESPONDERS: dict[Operation, Respond] = {
@@ -32,19 +33,32 @@ RESPONDERS: dict[Operation, Respond] = {
 def build_services(settings: Settings, demo_fault: Fault = Fault.UPSTREAM) -> Services:
     """The upstreams these settings describe. Raises ``UnknownDialectError``; a missing credential only disables."""
     upstreams: dict[str, Upstream] = {DEMO_PROVIDER: EmbeddedUpstream(demo_fault)}
+    addresses: dict[str, str] = {}
+    secrets: dict[str, Secret] = {}
     disabled: dict[str, str] = {}
     for name, provider in settings.providers.items():
-        dialect = load_dialect(provider.dialect)
+        load_dialect(provider.dialect)
         try:
-            base_url = (
-                resolve_reference(provider.base_url) if provider.base_url.startswith("env:") else provider.base_url
-            )
-            secret = Secret(resolve_reference(provider.credential)) if provider.credential else None
+            addresses[name] = _base_url(provider)
+            if provider.credential:
+                secrets[name] = Secret(resolve_reference(provider.credential))
         except MissingReferenceError as error:
             disabled[name] = str(error)
-            continue
-        upstreams[name] = HttpUpstream(dialect, base_url, secret, provider.timeouts)
+    hosts = {urlsplit(address).netloc for address in addresses.values()}
+    scrub = Scrubber(secrets.values(), hosts)
+    for name, provider in settings.providers.items():
+        if name not in disabled:
+            dialect = load_dialect(provider.dialect)
+            upstreams[name] = HttpUpstream(dialect, addresses[name], secrets.get(name), provider.timeouts, scrub)
     return Services(settings, upstreams, disabled)
+
+
+def _base_url(provider: Provider) -> str:
+    """Where the provider is. Raises ``MissingReferenceError`` if the variable it stands in is unset or no address."""
+    url = resolve_reference(provider.base_url) if provider.base_url.startswith("env:") else provider.base_url
+    if not is_address(url):
+        raise MissingReferenceError(f"{provider.base_url} is no https:// or http:// address")
+    return url
 
 
 def build_app(services: Services, dialects: Sequence[Dialect]) -> Router:
@@ -70,7 +84,7 @@ def build_app(services: Services, dialects: Sequence[Dialect]) -> Router:
 
 def _dialect_routes(dialect: Dialect, services: Callable[[], Services]) -> list[Route]:
     return [
-        Route(root + route.path, Endpoint(dialect, route.method, root, RESPONDERS[route.operation], services))
+        Route(root + route.path, Endpoint(dialect, route, root, RESPONDERS[route.operation], services))
         for root in dialect.roots
         for route in dialect.routes
     ]
@@ -87,11 +101,10 @@ class _NotFound:
         if scope["type"] != "http":
             return
         call = Call(self._nearest(scope["path"]), self._services())
-        message = "there is nothing at this path; GET / lists what there is"
-        await send_error(call, ApiError(ErrorKind.NOT_FOUND, message, code="unknown_path"), send)
+        await send_error(call, unknown_path(), send)
 
     def _nearest(self, path: str) -> Dialect:
-        first_segment = path.split("/")[1]
+        first_segment = path.lstrip("/").split("/")[0]
         below = (
             dialect for dialect in self._dialects if any(root.split("/")[1] == first_segment for root in dialect.roots)
         )

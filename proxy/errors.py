@@ -41,17 +41,20 @@ def seen_by_client(error: ApiError) -> ApiError:
     if error.fault is not Fault.UPSTREAM:
         return error
     status, kind, code = _SEEN.get(error.kind, (None, error.kind, None))
-    message = _CLEAN_MESSAGES.get(error.kind, error.message)
+    message = _CLEAN_MESSAGES.get(error.kind, error.message[:_LONGEST_MESSAGE])
     return ApiError(
         kind,
         message,
         Fault.UPSTREAM,
         status=status,
-        code=code or error.code,
+        code=code or (error.code[:_LONGEST_CODE] if error.code else None),
         param=error.param,
         retry_after=error.retry_after,
     )
 
+
+_LONGEST_MESSAGE = 2051
+_LONGEST_CODE = 64
 
 _SEEN: dict[ErrorKind, tuple[int | None, ErrorKind, str | None]] = {
     ErrorKind.AUTHENTICATION: (502, ErrorKind.BAD_UPSTREAM, "upstream_auth"),

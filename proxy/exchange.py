@@ -11,7 +11,7 @@ from adapters.model.loss import Loss
 from adapters.model.request import Request
 from proxy import presets
 from proxy.errors import RequestFailed, refused_by_client_codec
-from proxy.fidelity import Mode, fidelity_headers, refusal
+from proxy.fidelity import Mode, fidelity_headers, header_text, refusal
 from proxy.pump import RelayingWriter, TranslatingWriter, Writer, first_bytes
 from proxy.routing import Route, find_route
 from proxy.settings import Settings
@@ -26,6 +26,10 @@ class Services:
     upstreams: Mapping[str, Upstream]
     disabled: Mapping[str, str] = field(default_factory=dict)
     """Provider -> why it cannot be used."""
+
+
+LONGEST_TARGET = 400
+"""A client may name any model of a provider; a longer name is cut in the header."""
 
 
 @dataclass(slots=True)
@@ -43,7 +47,7 @@ class Call:
         """What every reply to this call says about it. An error is neither exact nor lossy, but may be about losses."""
         headers = {"x-request-id": self.dialect.request_id_prefix + self.request_id}
         if self.target:
-            headers["x-dragoman-target"] = self.target
+            headers["x-dragoman-target"] = header_text(self.target[:LONGEST_TARGET])
             if answered or self.losses:
                 headers |= fidelity_headers(self.losses)
         return headers

@@ -45,8 +45,10 @@ def refusal(request: Request, losses: Sequence[Loss], mode: Mode) -> ApiError | 
 def _changes_meaning(request: Request, field: str) -> bool:
     """Whether the answer would be one to another question without ``field`` (``shared`` ruling 2)."""
     top, _, rest = field.partition("[")
+    if ".extra." in field:
+        return False
     if top == "tools":
-        return True
+        return not rest or rest.endswith("]") or rest.rpartition(".")[2] in ("name", "parameters")
     if top == "messages":
         return _is_content(request, rest)
     if field == "tool_choice":
@@ -88,12 +90,17 @@ def fidelity_headers(losses: Sequence[Loss]) -> dict[str, str]:
     entries: list[str] = []
     length = 0
     for loss in losses:
-        entry = str(loss)
+        entry = header_text(str(loss))
         if length + len(entry) > HEADER_LIMIT:
             break
         entries.append(entry)
         length += len(entry) + 1
     if len(entries) < len(losses):
         entries.append(f"+{len(losses) - len(entries)}")
-    value = ",".join(entries).encode("ascii", "backslashreplace").decode()
-    return {"x-dragoman-fidelity": "lossy", "x-dragoman-losses": "".join(c if c.isprintable() else "?" for c in value)}
+    return {"x-dragoman-fidelity": "lossy", "x-dragoman-losses": ",".join(entries)}
+
+
+def header_text(text: str) -> str:
+    """``text`` as it can stand in a header: printable ASCII, everything else as an escape or ``?``."""
+    ascii_text = text.encode("ascii", "backslashreplace").decode()
+    return ascii_text if ascii_text.isprintable() else "".join(c if c.isprintable() else "?" for c in ascii_text)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
-from adapters.contract import Dialect, WireRequest, WireResponse
+from adapters.contract import Dialect, Route, WireRequest, WireResponse
 from adapters.model.error import ApiError, ErrorKind, Fault
 from proxy.errors import RequestFailed, to_api_error
 from proxy.exchange import Call, Services, StreamedAnswer
@@ -29,15 +29,16 @@ Respond = Callable[[Call, WireRequest], Awaitable[WireResponse | StreamedAnswer]
 class Endpoint:
     """One path of one dialect: reads the request, has it answered, and turns every failure into the dialect's error.
 
-    ``method`` is the only one allowed; ``root`` is the API root the path stands below; ``respond`` does the work.
+    ``root`` is the API root that ``route`` stands below; ``respond`` does the work.
     The services are looked up per request, so that a new configuration takes effect with the next one.
     """
 
     def __init__(
-        self, dialect: Dialect, method: str, root: str, respond: Respond, services: Callable[[], Services]
+        self, dialect: Dialect, route: Route, root: str, respond: Respond, services: Callable[[], Services]
     ) -> None:
         self._dialect = dialect
-        self._method = method
+        self._route = route
+        self._method = route.method
         self._root_depth = root.count("/")
         self._respond = respond
         self._services = services
@@ -56,13 +57,16 @@ class Endpoint:
         if scope["method"] != self._method:
             message = f"this path takes {self._method} only"
             raise RequestFailed(ApiError(ErrorKind.INVALID_REQUEST, message, status=405, code="method_not_allowed"))
+        path = _path_below_root(scope, self._root_depth)
+        if self._route.match(path) is None:  # an escaped slash where a plain one belongs, or an empty name
+            raise RequestFailed(unknown_path())
         headers = _headers(scope)
         body = b""
         if self._method == "POST":
             _check_content_type(headers)
             body = await _read_body(headers, receive, call.services.settings.server.max_body_bytes)
         call.mode = _mode(headers)
-        return WireRequest(self._method, _path_below_root(scope, self._root_depth), body, headers, _query(scope))
+        return WireRequest(self._method, path, body, headers, _query(scope))
 
     async def _answer(self, call: Call, wire: WireRequest, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
@@ -80,6 +84,12 @@ class Endpoint:
             raise
         finally:
             watcher.stop()
+
+
+def unknown_path() -> ApiError:
+    """The error for a path that no dialect has."""
+    message = "there is nothing at this path; GET / lists what there is"
+    return ApiError(ErrorKind.NOT_FOUND, message, code="unknown_path")
 
 
 class ClientGoneError(Exception):
@@ -200,7 +210,7 @@ def _check_content_type(headers: Mapping[str, str]) -> None:
 async def _read_body(headers: Mapping[str, str], receive: Receive, limit: int) -> bytes:
     """The whole body. Refuses a larger one as soon as that is known, without reading on; counts chunked ones."""
     declared = headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
+    if declared.isascii() and declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
     pieces: list[bytes] = []
     size = 0

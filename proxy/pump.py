@@ -9,6 +9,7 @@ from adapters.model.event import (
     ArgumentsDelta,
     Event,
     ForeignEvent,
+    PartStarted,
     ReasoningDelta,
     StreamEnded,
     StreamFailed,
@@ -76,8 +77,8 @@ class TranslatingWriter:
 class RelayingWriter:
     """Forwards the upstream's bytes as they came, whole frames only; the events are watched for the end.
 
-    ``fresh_encoder`` makes the encoder that reports a failure: the upstream's own words for it are not forwarded,
-    they may quote a key or an address.
+    ``fresh_encoder`` makes the encoder for what the upstream did not say itself: a failure in our words (its own may
+    quote a key or an address), and an end that it left out.
     """
 
     def __init__(self, fresh_encoder: Callable[[], StreamEncoder], pending: Callable[[], int], model: str) -> None:
@@ -88,39 +89,63 @@ class RelayingWriter:
         self._model = model
         self._held = b""
         self._structure: list[Event] = []
+        self._texts: list[int] = []  # how many text deltas came after each event of the structure
 
     def write(self, batch: Batch) -> bytes:
+        if not batch.raw:
+            return self._conclude(batch.events) if batch.events else b""
         events = batch.events
-        if events and isinstance(events[-1], StreamFailed):
-            return self._fail(batch)
-        for event in events:
-            if not isinstance(event, _CONTENT):
-                self._structure.append(event)
+        last = events[-1] if events else None
+        told = events[:-1] if isinstance(last, StreamFailed) else events
+        for event in told:
+            self._remember(event)
             if not self.begun:
                 self.begun = not isinstance(event, _PREAMBLE)
-        raw = self._held + batch.raw if self._held else batch.raw
-        if events and isinstance(events[-1], StreamEnded):
-            self.over = True
-            return raw
-        pending = self._pending()
-        if pending == 0:
-            self._held = b""
-            return raw
-        self._held = raw[-pending:]
-        return raw[:-pending]
+        data = self._forwarded(batch.raw)
+        if isinstance(last, StreamFailed):
+            return data + self._conclude([last])
+        self.over = isinstance(last, StreamEnded)
+        return data
 
-    def _fail(self, batch: Batch) -> bytes:
-        """Encode the events of the last batch, in the state that the forwarded ones have led to."""
+    def _remember(self, event: Event) -> None:
+        if isinstance(event, TextDelta):
+            if self._texts:
+                self._texts[-1] += 1
+        elif not isinstance(event, _NO_MARK):
+            self._structure.append(event)
+            self._texts.append(0)
+
+    def _replayed(self, failed: bool) -> list[Event]:
+        """What an encoder must have seen to go on from here; of the text only into how many events it was cut.
+
+        A dialect may number its events, so a failure has to know how many there were. No text is kept for that.
+        """
+        events: list[Event] = []
+        for event, count in zip(self._structure, self._texts, strict=True):
+            events.append(event)
+            if failed and isinstance(event, PartStarted):
+                events += [TextDelta(event.index, "x")] * count
+        return events
+
+    def _forwarded(self, raw: bytes) -> bytes:
+        raw = self._held + raw if self._held else raw
+        whole = len(raw) - min(self._pending(), len(raw))
+        self._held = raw[whole:]
+        return raw[:whole] if self._held else raw
+
+    def _conclude(self, events: list[Event]) -> bytes:
+        """Encode the last events, in the state that the forwarded ones have led to."""
         writer = TranslatingWriter(self._fresh_encoder(), self._model)
-        if self.begun:
-            writer.write(Batch(b"", self._structure))  # already at the client, in the upstream's own bytes
-            writer.begun = True
-        data = writer.write(batch)
+        failed = isinstance(events[-1], StreamFailed)
+        writer.write(Batch(b"", self._replayed(failed)))  # already at the client, in the upstream's own bytes
+        writer.begun = self.begun
+        data = writer.write(Batch(b"", events))
         self.begun, self.over, self.failure = writer.begun, True, writer.failure
         return data
 
 
-_CONTENT = (TextDelta, ReasoningDelta, ArgumentsDelta)
+# What is forwarded but leaves no mark on an encoder's state; token counts would be told twice.
+_NO_MARK = (ReasoningDelta, ArgumentsDelta, UsageReported)
 
 
 async def first_bytes(stream: UpstreamStream, writer: Writer) -> bytes:

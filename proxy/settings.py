@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
+from urllib.parse import urlsplit
 
 import msgspec
 import yaml
@@ -89,6 +90,8 @@ def load_settings(path: Path) -> Settings:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: cannot be read: it is not UTF-8 text") from None
     return parse_settings(text, str(path))
 
 
@@ -98,6 +101,10 @@ def parse_settings(text: str, source: str = "config") -> Settings:
     settings: Settings = document.read(Settings, document.value, ())
     _check_references(settings, document)
     return settings
+
+
+_DEEPEST = 32
+"""No key stands deeper; a mapping that holds itself through an alias has no end."""
 
 
 class _Document:
@@ -121,6 +128,8 @@ class _Document:
 
     def _plain(self, node: yaml.Node, path: tuple[str, ...]) -> Any:
         self.lines.setdefault(path, node.start_mark.line + 1)
+        if len(path) > _DEEPEST:
+            raise self.error(path[:1], "is nested too deeply, or holds itself")
         if isinstance(node, yaml.MappingNode):
             mapping: dict[str, Any] = {}
             for key_node, value_node in node.value:
@@ -132,7 +141,10 @@ class _Document:
             return mapping
         if isinstance(node, yaml.SequenceNode):
             return [self._plain(item, (*path, str(index))) for index, item in enumerate(node.value)]
-        return yaml.SafeLoader("").construct_object(node)
+        try:
+            return yaml.SafeLoader("").construct_object(node)
+        except ValueError:
+            raise self.error(path, "is not a value YAML can make; put it in quotes") from None
 
     def read(self, kind: Any, value: Any, path: tuple[str, ...]) -> Any:
         """``value`` as ``kind``: a record, a mapping of records, or a leaf."""
@@ -163,12 +175,27 @@ class _Document:
         return kind(**{name: self.read(fields[name].type, item, (*path, name)) for name, item in value.items()})
 
 
+_LONGEST_NAME = 200
+"""Names beyond this are no slip of the fingers, and comparing them would take seconds."""
+
+
 def did_you_mean(name: str, known: Mapping[str, object] | list[str]) -> str:
     """``; did you mean 'x'?`` for the nearest known name, else what is known, else nothing."""
+    if len(name) > _LONGEST_NAME:
+        return ""
     near = difflib.get_close_matches(name, known, n=1)
     if near:
         return f"; did you mean {near[0]!r}?"
     return f"; known are {', '.join(sorted(known))}" if known else ""
+
+
+def is_address(url: str) -> bool:
+    """Whether this can be the root of an API: http(s), with a host, without blanks."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
+    except ValueError:
+        return False
 
 
 def _check_references(settings: Settings, document: _Document) -> None:
@@ -180,8 +207,8 @@ def _check_references(settings: Settings, document: _Document) -> None:
             problem = "must be env:NAME or file:PATH; a key does not belong into the file"
             raise document.error(("providers", name, "credential"), problem)
         url = provider.base_url
-        if not url.startswith(("http://", "https://", "env:")):
-            raise document.error(("providers", name, "base_url"), "must start with https://, http:// or env:")
+        if not url.startswith("env:") and not is_address(url):
+            raise document.error(("providers", name, "base_url"), "must be an https:// or http:// address, or env:NAME")
     known = [DEMO_PROVIDER, *settings.providers]
     targets: dict[tuple[str, ...], str] = {("models", name): target for name, target in settings.models.items()}
     targets |= {("presets", name, "model"): preset.model for name, preset in settings.presets.items()}

@@ -17,7 +17,7 @@ from adapters.model.event import Event, StreamFailed
 from adapters.model.loss import Loss
 from adapters.model.request import Request
 from adapters.model.response import Response
-from proxy.credentials import Secret
+from proxy.credentials import Scrubber, Secret
 from proxy.errors import RequestFailed, refused_by_upstream_codec
 from proxy.settings import Timeouts
 
@@ -84,8 +84,11 @@ class Upstream(Protocol):
 class HttpUpstream:
     """A provider that speaks a dialect over HTTP."""
 
-    def __init__(self, dialect: Dialect, base_url: str, credential: Secret | None, timeouts: Timeouts) -> None:
+    def __init__(
+        self, dialect: Dialect, base_url: str, credential: Secret | None, timeouts: Timeouts, scrub: Scrubber
+    ) -> None:
         self.dialect = dialect
+        self._scrub = scrub
         self._base_url = base_url.rstrip("/")
         self._timeout = aiohttp.ClientTimeout(
             total=timeouts.total, sock_connect=timeouts.connect, sock_read=timeouts.between_events
@@ -116,14 +119,18 @@ class HttpUpstream:
         try:
             return Reply(self.dialect.decode_response(wire, context), wire)
         except DecodeError as error:
-            raise RequestFailed(self._hidden_error(wire) or refused_by_upstream_codec(error)) from None
+            hidden = self._hidden_error(wire)
+            raise RequestFailed(self._scrub.error(hidden or refused_by_upstream_codec(error))) from None
 
     async def open_stream(self, prepared: Prepared, context: Context) -> UpstreamStream:
         try:
             answer = await self._request(prepared, context)
         except _TRANSPORT_ERRORS as error:
             raise RequestFailed(_transport_error(error)) from None
-        return HttpStream(answer, self.dialect.stream_decoder(context))
+        if not self._is_stream(answer):
+            answer.close()
+            raise RequestFailed(_bad_upstream("the upstream's answer is no stream", "bad_content_type"))
+        return HttpStream(answer, self.dialect.stream_decoder(context), self._scrub)
 
     async def close(self) -> None:
         if self._session is not None:
@@ -140,30 +147,42 @@ class HttpUpstream:
             headers={**wire.headers, **self._headers},
             allow_redirects=False,
         )
-        if 200 <= answer.status < 300:
+        if 200 <= answer.status < 300 and answer.status != 204:
             return answer
         async with answer:
-            body = await _read_limited(answer, MAX_ERROR_BYTES)
+            body = await _read_head(answer, MAX_ERROR_BYTES)
         if 300 <= answer.status < 400:
             # Following one would send the credential to wherever the answer says (reliability.md, T3).
             raise RequestFailed(_bad_upstream("the upstream answered with a redirect", "upstream_redirect"))
-        raise RequestFailed(self.dialect.decode_error(WireResponse(answer.status, body, _headers(answer))))
+        if answer.status < 400:
+            raise RequestFailed(_bad_upstream("the upstream's answer has no content", "upstream_invalid_response"))
+        error = self.dialect.decode_error(WireResponse(answer.status, body, _headers(answer)))
+        raise RequestFailed(self._scrub.error(error))
+
+    def _is_stream(self, answer: aiohttp.ClientResponse) -> bool:
+        """Whether the answer can be what was asked for, as far as its type tells; none said counts as right.
+
+        Plain text has no frames by which its decoder could tell a page or an error object from the model's words.
+        """
+        said = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+        framed = not self.dialect.stream_type.startswith("text/plain")
+        return said != "text/html" and (framed or not said.endswith("json"))
 
     def _hidden_error(self, wire: WireResponse) -> ApiError | None:
         """An error body under status 200, as some providers send it; ``None`` if it is something else."""
-        if b'"error"' not in wire.body[:200]:
-            return None
-        return self.dialect.decode_error(WireResponse(502, wire.body, wire.headers))
+        return self.dialect.decode_error(wire) if b'"error"' in wire.body[:200] else None
 
     def _url(self, wire: WireRequest) -> URL:
-        if wire.query:
-            return URL(self._base_url + wire.path, encoded=True).with_query(wire.query)
+        """Where this request goes; parsed once per path. Raises ``RequestFailed`` if it is no address."""
         url = self._urls.get(wire.path)
         if url is None:
             if len(self._urls) > 1000:
                 self._urls.clear()
-            url = self._urls[wire.path] = URL(self._base_url + wire.path, encoded=True)
-        return url
+            try:
+                url = self._urls[wire.path] = URL(self._base_url + wire.path, encoded=True)
+            except ValueError:
+                raise RequestFailed(_bad_upstream("the upstream's address is not valid", "upstream_address")) from None
+        return url.with_query(wire.query) if wire.query else url
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:  # made on first use: it belongs to the running event loop
@@ -180,10 +199,12 @@ class HttpUpstream:
 class HttpStream:
     """One streamed answer: network reads in, batches of events out."""
 
-    def __init__(self, answer: aiohttp.ClientResponse, decoder: StreamDecoder) -> None:
+    def __init__(self, answer: aiohttp.ClientResponse, decoder: StreamDecoder, scrub: Scrubber) -> None:
         self._answer = answer
         self._decoder = decoder
+        self._scrub = scrub
         self._over = False
+        self._unreadable = 0
 
     async def read(self) -> Batch | None:
         if self._over:
@@ -198,11 +219,14 @@ class HttpStream:
                 events[-1] = StreamFailed(_transport_error(error))
         except DecodeError as error:
             self._over = True
+            self._unreadable = len(raw)
             events = [StreamFailed(refused_by_upstream_codec(error))]
+        if events and isinstance(events[-1], StreamFailed):
+            events[-1] = StreamFailed(self._scrub.error(events[-1].error))
         return Batch(raw, events)
 
     def pending(self) -> int:
-        return self._decoder.pending
+        return self._decoder.pending + self._unreadable
 
     async def close(self) -> None:
         self._answer.close()
@@ -237,6 +261,18 @@ def _bad_upstream(message: str, code: str) -> ApiError:
 
 def _headers(answer: aiohttp.ClientResponse) -> Mapping[str, str]:
     return {name.lower(): value for name, value in answer.headers.items()}
+
+
+async def _read_head(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The first ``limit`` bytes of the body; whatever else an error page says is not needed."""
+    pieces: list[bytes] = []
+    size = 0
+    while size < limit and (piece := await answer.content.readany()):
+        size += len(piece)
+        pieces.append(piece)
+    if size >= limit:
+        answer.close()
+    return b"".join(pieces)[:limit]
 
 
 async def _read_limited(answer: aiohttp.ClientResponse, limit: int) -> bytes:

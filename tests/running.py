@@ -31,7 +31,7 @@ class Running:
 
 @contextmanager
 def running(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """``dragoman`` with these arguments, until the block ends. Fails with the server's own words if it does not start."""
+    """``dragoman`` with these arguments, until the block ends. If it does not start, fails with the server's words."""
     process = subprocess.Popen(
         [sys.executable, "-m", "proxy", *arguments],
         stdout=subprocess.PIPE,

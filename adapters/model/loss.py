@@ -77,9 +77,18 @@ def _foreign_in(path: str, thing: Part | Tool | Message, dialect: str, losses: l
 def _foreign_extra(prefix: str, extra: Extra | None, dialect: str, losses: list[Loss]) -> None:
     for owner, kept in (extra or {}).items():
         if owner != dialect:
-            # null says nothing (Fields), so nothing is lost with it.
-            said = (name for name, value in kept.items() if value is not None)
+            said = (name for name, value in kept.items() if not _is_silent(prefix, value))
             losses.extend(Loss(f"{prefix}extra.{owner}.{name}", LossReason.FOREIGN) for name in said)
+
+
+def _is_silent(prefix: str, value: Any) -> bool:
+    """Whether a foreign field says nothing: null never does (``Fields``), and a count of zero does not in token counts.
+
+    OpenAI lists every kind of token it knows, most of them with 0, in each answer.
+    """
+    if isinstance(value, dict):
+        return prefix.startswith("usage.") and all(_is_silent(prefix, item) for item in value.values())
+    return value is None or (prefix.startswith("usage.") and value == 0)
 
 
 # --- checking reports -------------------------------------------------------------------------------------------
@@ -188,7 +197,8 @@ def _json_value(text: str) -> Any:
 def _extra_differences(path: str, old: Extra | None, new: Extra | None) -> Iterator[str]:
     for owner, kept in (old or {}).items():
         arrived = (new or {}).get(owner, {})
-        yield from (f"{path}.{owner}.{key}" for key in kept if kept[key] != arrived.get(key))
+        changed = (key for key, value in kept.items() if value != arrived.get(key) and not _is_silent(path, value))
+        yield from (f"{path}.{owner}.{key}" for key in changed)
 
 
 def _list_differences(path: str, before: tuple[Any, ...], after: tuple[Any, ...]) -> Iterator[str]:

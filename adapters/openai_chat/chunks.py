@@ -86,6 +86,7 @@ class ChatStreamEncoder:
         self._parts: dict[int, _Part] = {}
         self._usage: Usage | None = None
         self._base: Json = {}
+        self._once: Json = {}  # further fields of the answer as a whole, for the first chunk
         # OpenAI puts the key into every chunk if the client asked for token counts.
         self._no_usage: Json = {"usage": None} if context.request.include_usage else {}
         ending = b',"usage":null}\n\n' if context.request.include_usage else b"}\n\n"
@@ -153,7 +154,8 @@ class ChatStreamEncoder:
             "model": event.model or self._context.request.model,
             **{name: own[name] for name in EVERY_CHUNK_FIELDS if name in own},
         }
-        return self._opening(0, {name: value for name, value in own.items() if name not in self._base})
+        self._once = {name: value for name, value in own.items() if name not in self._base}
+        return b""
 
     def _end(self) -> bytes:
         """The token counts, if the client asked for them, come last whenever they were known (USE-10, USE-11)."""
@@ -178,13 +180,13 @@ class ChatStreamEncoder:
 
     # --- choices
 
-    def _opening(self, number: int, more: Json | None = None) -> bytes:
+    def _opening(self, number: int) -> bytes:
         """The first chunk of a choice, unless it was written already."""
         if number in self._choices:
             return b""
         head = b"data: " + one_line(orjson.dumps(self._base))[:-1] + b',"choices":[{"index":%d,"delta":' % number
         self._choices[number] = _Choice(number, head)
-        return self._chunk(number, {"role": "assistant", "content": "", "refusal": None}, top=more)
+        return self._chunk(number, {"role": "assistant", "content": "", "refusal": None})
 
     def _finish(self, event: ChoiceFinished) -> bytes:
         opening = self._opening(event.choice)
@@ -330,12 +332,13 @@ class ChatStreamEncoder:
 
     # --- writing and reporting
 
-    def _chunk(self, number: int, delta: Json, more: Json | None = None, top: Json | None = None) -> bytes:
+    def _chunk(self, number: int, delta: Json, more: Json | None = None) -> bytes:
         choice: Json = {"index": number, "delta": delta, "logprobs": None, "finish_reason": None}
-        return self._frame([choice | (more or {})], (top or {}) | self._no_usage)
+        return self._frame([choice | (more or {})], self._no_usage)
 
     def _frame(self, choices: list[Json], more: Json) -> bytes:
-        return encode_data(one_line(orjson.dumps({**self._base, "choices": choices} | more)))
+        once, self._once = self._once, {}
+        return encode_data(one_line(orjson.dumps(self._base | once | {"choices": choices} | more)))
 
     def _report(self, path: str, reason: LossReason, detail: str = "") -> None:
         self._report_all([Loss(path, reason, detail)])

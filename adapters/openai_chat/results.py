@@ -46,13 +46,13 @@ def encode_results(
             # Refused by the API: the call was dropped, or stands in a history that another server keeps.
             missing.append(Loss(part_path, LossReason.UNSUPPORTED, "the call that it answers is not in the messages"))
         else:
-            if messages:
-                losses.append(Loss(part_path, LossReason.MOVED, "each result has a message of its own"))
             content = _encode_content(part, part_path, waiting, losses)
             messages.append({"tool_call_id": part.call_id, "content": shortened(content)})
     if not messages:
         detail = missing[0].detail if missing else "a tool's message without a result"
         missing = [Loss(path, LossReason.UNSUPPORTED, detail)]
+    elif len(messages) > 1:
+        losses.append(Loss(path, LossReason.MOVED, "each result has a message of its own"))
     losses += missing
     return messages
 

@@ -82,15 +82,22 @@ class ChatStreamDecoder:
         if self._over:
             return []
         events: list[Event] = []
+        left = 0
         try:
             if self._head is not None or self._body is not None:
                 data = self._sorted_out(data)
-            for frame in self._sse.feed(data):
+            frames = self._sse.feed(data)
+            left = len(frames)
+            for frame in frames:
                 self._read(frame.data, events)
                 if self._over:
                     break
+                left -= 1
         except DecodeError as error:
             self._fail(_unreadable(error), events)
+        if self._over:
+            ended = isinstance(events[-1], StreamEnded)
+            self._sse.unread(left - 1 if ended else left)
         return events
 
     def close(self, *, clean: bool) -> list[Event]:

@@ -95,8 +95,12 @@ class ToolDeltas:
                 return
             call = self._begin(entry.get("index"), identity, bool(name or strange))
         call.id = call.id or identity
-        if strange or call.payload is not None:
-            _add_to_payload(call, entry)
+        if strange and call.payload is None:
+            if call.index >= 0 or call.early:
+                raise DecodeError("a tool call changes its type", f"{_PATH}.type", "invalid_tool_call")
+            call.payload = {}
+        if call.payload is not None:
+            _add_to_payload(call.payload, call.pieces, entry)
             return
         self._add_extra(call, _unread(entry, function), events)
         if name and call.index < 0:
@@ -180,22 +184,20 @@ def _unread(entry: Json, function: Json) -> Json:
     return extra | ({"function": inner} if inner else {})
 
 
-def _add_to_payload(call: _Call, entry: Json) -> None:
+def _add_to_payload(payload: Json, pieces: dict[tuple[str, str], list[str]], entry: Json) -> None:
     """A call of another type is kept whole; in the object named after its type, strings come in fragments."""
-    if call.payload is None:
-        call.payload = {}
     for name, value in entry.items():
         if name == "index" or value is None:
             continue
         if type(value) is not dict:
-            call.payload.setdefault(name, value)
+            payload.setdefault(name, value)
             continue
-        inner = call.payload.setdefault(name, {})
+        inner = payload.setdefault(name, {})
         if type(inner) is not dict:
             raise wrong_type(f"{_PATH}.{name}", "an object every time", inner)
         for key, item in value.items():
             if type(item) is str and key not in _WHOLE_STRINGS:
-                call.pieces.setdefault((name, key), []).append(item)
+                pieces.setdefault((name, key), []).append(item)
             else:
                 inner.setdefault(key, item)
 

@@ -5,6 +5,7 @@ Lines end at CR, LF or CRLF and nowhere else: U+2028 and friends are ordinary ch
 """
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 from adapters.model.error import DecodeError
@@ -35,11 +36,27 @@ class SseDecoder:
         self._at_start = True
         self._skip_line_feed = False
         self._raw_tail: bytes | None = None  # kept from the first CR on; until then it equals the buffer
+        self._raw_sizes: list[int] = []
+        self._blocks: list[bytes] = []
+        self._unread = 0
 
     @property
     def pending(self) -> int:
-        """How many of the bytes fed so far belong to an event that is not complete yet."""
-        return len(self._buffer) if self._raw_tail is None else len(self._raw_tail)
+        """How many of the bytes fed so far belong to an event that is not complete yet, or was not read."""
+        return self._unread + (len(self._buffer) if self._raw_tail is None else len(self._raw_tail))
+
+    def unread(self, count: int) -> None:
+        """Count the last ``count`` events of the last ``feed``, and what follows them, among the pending bytes.
+
+        For the reader that stops in the midst of a read: at an end mark, or before an event that is a failure.
+        """
+        sizes = self._raw_sizes if self._raw_tail is not None else [len(block) + 2 for block in self._blocks]
+        for block, size in zip(reversed(self._blocks), reversed(sizes), strict=True):
+            is_event = self._parse(block) is not None
+            if is_event and count == 0:
+                break
+            count -= is_event
+            self._unread += size
 
     def feed(self, data: bytes) -> list[SseEvent]:
         """The events completed by these bytes."""
@@ -53,10 +70,10 @@ class SseDecoder:
         if buffer.find(b"\n\n", searched) < 0:
             self._check_size(len(buffer) - buffer.endswith(b"\n"))  # a line end is no part of the event
             return []
-        *blocks, rest = bytes(buffer).split(b"\n\n")
+        *self._blocks, rest = bytes(buffer).split(b"\n\n")
         self._buffer = bytearray(rest)
         self._check_size(len(rest) - rest.endswith(b"\n"))
-        return [event for block in blocks if (event := self._parse(block)) is not None]
+        return [event for block in self._blocks if (event := self._parse(block)) is not None]
 
     def finish(self) -> list[SseEvent]:
         """At end of input: the last event even if its blank line, or its whole line end, is missing."""
@@ -67,8 +84,9 @@ class SseDecoder:
     def _normalised(self, data: bytes) -> bytes:
         """All line ends as LF. A CR that ends a read counts at once; an LF that starts the next one belongs to it."""
         tail = (bytes(self._buffer) if self._raw_tail is None else self._raw_tail) + data
-        ends = [blank.end() for blank in _BLANK_LINE.finditer(tail)]
-        self._raw_tail = tail[ends[-1] :] if ends else tail
+        ends = [0, *(blank.end() for blank in _BLANK_LINE.finditer(tail))]
+        self._raw_sizes = [end - start for start, end in pairwise(ends)]
+        self._raw_tail = tail[ends[-1] :]
         if self._skip_line_feed and data:
             self._skip_line_feed = False
             if data[:1] == b"\n":

@@ -143,8 +143,19 @@ class ToyStreamDecoder:
         self.order = EventOrder()
         self.over = False
 
+    @property
+    def pending(self) -> int:
+        return self.sse.pending
+
     def feed(self, data: bytes) -> list[Event]:
-        return [] if self.over else self.take(self.sse.feed(data))
+        if self.over:
+            return []
+        frames = self.sse.feed(data)
+        events = self.take(frames)
+        if self.over:
+            failed = isinstance(events[-1], StreamFailed)
+            self.sse.unread(len(frames) - len(events) + failed)
+        return events
 
     def take(self, frames) -> list[Event]:
         out = []

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from adapters.contract import Dialect, WireRequest, WireResponse
+from adapters.contract import Dialect, Route, WireRequest, WireResponse
 from adapters.model.error import ApiError, ErrorKind, Fault
 from adapters.model.event import ChoiceFinished, Event, PartEnded, PartStarted, StreamEnded, StreamFailed, StreamStarted
 from adapters.model.event import TextDelta as Says
@@ -89,7 +89,7 @@ async def call(
 ) -> Browser:
     path, _, query = target.partition(b"?")
     scope = {"type": "http", "method": method, "headers": headers, "raw_path": path, "query_string": query}
-    endpoint = Endpoint(dialect, "POST", root, respond, lambda: SERVICES)
+    endpoint = Endpoint(dialect, Route("POST", "/{rest:path}"), root, respond, lambda: SERVICES)
     await asyncio.wait_for(endpoint(scope, browser.receive, browser.send), 5)
     return browser
 

@@ -138,7 +138,7 @@ MISTAKES: dict[str, tuple[str, int, str]] = {
     "address of another scheme": (
         "providers:\n  up:\n    dialect: d\n    base_url: 'ftp://x'",
         4,
-        "providers.up.base_url must start with https://, http:// or env:",
+        "providers.up.base_url must be an https:// or http:// address, or env:NAME",
     ),
     "model of an unknown provider": (
         UP + "models:\n  a: upp/x",

@@ -20,7 +20,7 @@ from adapters.model.message import Message, Role, Text
 from adapters.model.plain import to_plain
 from adapters.model.request import Request, Sampling
 from adapters.model.response import Choice, FinishReason, Response
-from proxy.credentials import Secret
+from proxy.credentials import Scrubber, Secret
 from proxy.errors import RequestFailed
 from proxy.settings import Timeouts
 from proxy.upstream import HttpUpstream, Prepared
@@ -75,7 +75,7 @@ def server() -> Iterator[ScriptedUpstream]:
 @asynccontextmanager
 async def upstream_at(port: int, timeouts: Timeouts = FAST, secret: str | None = CANARY) -> AsyncIterator[HttpUpstream]:
     credential = Secret(secret) if secret is not None else None
-    upstream = HttpUpstream(DIALECT, f"http://127.0.0.1:{port}/root/", credential, timeouts)
+    upstream = HttpUpstream(DIALECT, f"http://127.0.0.1:{port}/root/", credential, timeouts, Scrubber([], []))
     try:
         yield upstream
     finally:
@@ -197,7 +197,7 @@ BAD_ANSWERS: dict[str, tuple[Script, int, str]] = {
     "nothing": (Script((answer(200, b""),)), 502, "invalid_json"),
     "html": (Script((answer(200, b"<html>hi</html>", {"content-type": "text/html"}),)), 502, "invalid_json"),
     "another thing": (Script((answer(200, b'{"a":1}'),)), 502, "invalid_type"),
-    "no content": (Script((b"HTTP/1.1 204 No Content\r\n\r\n",)), 502, "invalid_json"),
+    "no content": (Script((b"HTTP/1.1 204 No Content\r\n\r\n",)), 502, "upstream_invalid_response"),
     "redirect": (Script((answer(302, b"", {"location": "http://127.0.0.1:1/"}),)), 502, "upstream_redirect"),
     "not modified": (Script((b"HTTP/1.1 304 Not Modified\r\n\r\n",)), 502, "upstream_redirect"),
     "cut by fin": (Script((answer(200, WHOLE)[:-3],), Ending.FIN), 502, "upstream_reset"),
@@ -246,7 +246,7 @@ async def test_an_endless_error_body_is_cut_short(server: ScriptedUpstream) -> N
     script = Script((answer(500, b"x" * 1_000_000),))
     error = await sent(server, script, replace_total(5))
     assert isinstance(error, ApiError)
-    assert (error.fault, error.http_status) == (Fault.UPSTREAM, 502)
+    assert (error.fault, error.http_status) == (Fault.UPSTREAM, 500)
 
 
 async def test_a_long_error_page_keeps_its_status(server: ScriptedUpstream) -> None:
@@ -272,7 +272,7 @@ def replace_total(seconds: float) -> Timeouts:
 
 
 async def failure_at(base_url: str) -> ApiError:
-    upstream = HttpUpstream(DIALECT, base_url, Secret(CANARY), FAST)
+    upstream = HttpUpstream(DIALECT, base_url, Secret(CANARY), FAST, Scrubber([], []))
     try:
         with pytest.raises(RequestFailed) as caught:
             await upstream.send(upstream.prepare(REQUEST, None), CONTEXT)
