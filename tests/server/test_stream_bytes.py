@@ -195,9 +195,11 @@ def test_stream_headers(base: str, ingress: str, upstream: str) -> None:
     assert "server" not in answer.headers
     assert re.fullmatch(re.escape(dialect.request_id_prefix) + "[0-9a-f]{24}", answer.headers["x-request-id"])
     assert answer.headers["x-dragoman-target"] == target(upstream, "echo")
-    expected = cell(dialect, dialect_of(upstream), FEATURES["text"], stream=True).verdict
-    assert answer.headers["x-dragoman-fidelity"] == expected
-    assert ("x-dragoman-losses" in answer.headers) is (expected is Verdict.LOSSY)
+    assert cell(dialect, dialect_of(upstream), FEATURES["text"], stream=True).verdict is Verdict.EXACT
+    # The demo counts tokens, which the plain text stream cannot tell; known in time only if they came with the text.
+    losses = {"usage=unsupported"} & set(answer.headers.get("x-dragoman-losses", "").split(","))
+    assert answer.headers.get("x-dragoman-losses", "") == ",".join(losses)
+    assert answer.headers["x-dragoman-fidelity"] == ("lossy" if losses else "exact")
 
 
 @with_ingress
