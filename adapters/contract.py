@@ -165,7 +165,8 @@ class Dialect:
     ``roots`` are the path prefixes under which clients expect the API; an upstream's ``base_url`` stands in for them.
     ``readdress`` gives the same request for another model with every other byte untouched, or ``None`` if it cannot.
     ``request_id_prefix`` goes before the request id in the ``x-request-id`` header. ``request_headers`` are the
-    client's headers that mean something to an upstream of the same dialect; no others are ever passed on.
+    client's headers that mean something to an upstream of the same dialect; no others are ever passed on. ``profiles``
+    are the same dialect with other numbers or statuses, by name, for an operator to choose.
     """
 
     name: str
@@ -184,4 +185,5 @@ class Dialect:
     stream_encoder: Callable[[Context], StreamEncoder]
     request_id_prefix: str = "req_"
     request_headers: frozenset[str] = frozenset()
+    profiles: "Mapping[str, Dialect]" = field(default_factory=dict)
     models: ModelListing | None = None

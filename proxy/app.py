@@ -19,7 +19,7 @@ from proxy.credentials import MissingReferenceError, Scrubber, Secret, resolve_r
 from proxy.embedded import EmbeddedUpstream
 from proxy.exchange import Call, Services, exchange
 from proxy.ingress import Endpoint, Respond, send_error, unknown_path
-from proxy.registry import load_dialect
+from proxy.registry import all_dialects, load_dialect
 from proxy.settings import DEMO_PROVIDER, Provider, Settings, is_address
 from proxy.upstream import HttpUpstream, Upstream
 
@@ -36,6 +36,7 @@ def build_services(settings: Settings, demo_fault: Fault = Fault.UPSTREAM) -> Se
     addresses: dict[str, str] = {}
     secrets: dict[str, Secret] = {}
     disabled: dict[str, str] = {}
+    dialects = all_dialects(settings.profiles)
     for name, provider in settings.providers.items():
         load_dialect(provider.dialect)
         try:
@@ -48,7 +49,7 @@ def build_services(settings: Settings, demo_fault: Fault = Fault.UPSTREAM) -> Se
     scrub = Scrubber(secrets.values(), hosts)
     for name, provider in settings.providers.items():
         if name not in disabled:
-            dialect = load_dialect(provider.dialect)
+            dialect = dialects[provider.dialect]
             upstreams[name] = HttpUpstream(dialect, addresses[name], secrets.get(name), provider.timeouts, scrub)
     return Services(settings, upstreams, disabled)
 

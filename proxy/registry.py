@@ -1,5 +1,6 @@
 """The registered dialects: entry points of the group ``adapters.dialects``, built in and third-party alike."""
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 
@@ -29,6 +30,13 @@ def load_dialect(name: str) -> Dialect:
     raise UnknownDialectError(f"there is no dialect {name!r}{did_you_mean(name, list(dialect_names()))}")
 
 
-def all_dialects() -> tuple[Dialect, ...]:
-    """Every registered dialect."""
-    return tuple(load_dialect(name) for name in dialect_names())
+def all_dialects(profiles: Mapping[str, str] | None = None) -> dict[str, Dialect]:
+    """Every registered dialect by name, in the profile that is chosen for it. Raises ``UnknownDialectError``."""
+    dialects = {name: load_dialect(name) for name in dialect_names()}
+    for name, profile in (profiles or {}).items():
+        known = load_dialect(name).profiles
+        if profile not in known:
+            problem = f"the dialect {name} has no profile {profile!r}{did_you_mean(profile, list(known))}"
+            raise UnknownDialectError(problem)
+        dialects[name] = known[profile]
+    return dialects

@@ -77,6 +77,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     presets: dict[str, Preset] = {}
     default_model: str | None = None
     """What an unknown model name gets; without it, 404 in the client's dialect."""
+    profiles: dict[str, str] = {}
+    """Dialect -> the profile of it to use, to clients and upstreams alike: other numbers of the same API."""
     server: Server = Server()
 
 

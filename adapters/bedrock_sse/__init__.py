@@ -1,7 +1,10 @@
 """Bedrock-style SSE: the Quant Cloud AI chat API, Converse blocks in and named server-sent events out."""
 
+from dataclasses import replace
+from functools import partial
+
 from adapters.bedrock_sse.errors import decode_error, encode_error
-from adapters.bedrock_sse.fields import NAME, REQUEST_ID_PREFIX
+from adapters.bedrock_sse.fields import LIMITS, NAME, REQUEST_ID_PREFIX
 from adapters.bedrock_sse.models import encode_model, encode_models
 from adapters.bedrock_sse.request import CHAT, CHAT_STREAM, decode_request, encode_request, readdress
 from adapters.bedrock_sse.response import decode_response, encode_response
@@ -11,7 +14,7 @@ from adapters.contract import CredentialPlace, Dialect, ModelListing, Operation,
 
 __all__ = ["dialect"]
 
-dialect = Dialect(
+_seed = Dialect(
     name=NAME,
     # Q19: both spellings are in first-party use.
     roots=("/api/v3/organizations/{organisation}/ai", "/api/v3/organisations/{organisation}/ai"),
@@ -34,4 +37,15 @@ dialect = Dialect(
     stream_encoder=BedrockSseEncoder,
     request_id_prefix=REQUEST_ID_PREFIX,
     models=ModelListing(encode_models, encode_model),
+)
+dialect = replace(
+    _seed,
+    profiles={
+        name: replace(
+            _seed,
+            decode_request=partial(decode_request, limits=limits),
+            encode_request=partial(encode_request, limits=limits),
+        )
+        for name, limits in LIMITS.items()
+    },
 )

@@ -19,9 +19,9 @@ class TokenLimits(NamedTuple):
     highest: int
 
 
-# Q1, ruling 12: the seed's numbers are the shipped profile, the newer API document's are one switch away.
+# By profile. Q1, ruling 12: the seed's numbers are what the dialect is shipped with, the newer API document's are one
+# setting away.
 LIMITS = {"seed": TokenLimits(1024, 8192), "current": TokenLimits(4096, 65536)}
-PROFILE = "seed"
 HIGHEST_TEMPERATURE = 2
 HIGHEST_TOP_P = 1
 MOST_STOP_SEQUENCES = 4

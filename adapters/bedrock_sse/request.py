@@ -13,7 +13,7 @@ from adapters.bedrock_sse.fields import (
     LIMITS,
     MOST_STOP_SEQUENCES,
     NAME,
-    PROFILE,
+    TokenLimits,
 )
 from adapters.bedrock_sse.losses import once_each
 from adapters.bedrock_sse.messages import decode_messages, encode_messages
@@ -34,7 +34,7 @@ _HEADERS = {"content-type": "application/json"}
 _STREAM_HEADERS = {**_HEADERS, "accept": "text/event-stream"}  # as the first-party clients do (section 1)
 
 
-def decode_request(wire: WireRequest) -> Request:
+def decode_request(wire: WireRequest, limits: TokenLimits = LIMITS["seed"]) -> Request:
     """The request in the body; the path says whether the answer is to be a stream."""
     body = Fields(with_exact_inputs(read_object(wire.body, once=_DECISIVE), wire.body))
     _drop_defaults(body)
@@ -49,7 +49,7 @@ def decode_request(wire: WireRequest) -> Request:
         model=model,
         messages=messages,
         tools=tools,
-        sampling=_decode_sampling(body),
+        sampling=_decode_sampling(body, limits),
         output=output,
         stream=wire.path == CHAT_STREAM,
         conversation=None if session is None else Conversation(session),
@@ -68,14 +68,14 @@ def _drop_defaults(body: Fields) -> None:
         body.any("longContext")
 
 
-def _decode_sampling(body: Fields) -> Sampling:
+def _decode_sampling(body: Fields, limits: TokenLimits) -> Sampling:
     stop_sequences = body.strings("stopSequences") or ()
     if len(stop_sequences) > MOST_STOP_SEQUENCES:
         raise body.error("stopSequences", f"must not hold more than {MOST_STOP_SEQUENCES}")
     if "" in stop_sequences:
         raise body.error(f"stopSequences[{stop_sequences.index('')}]", "must not be empty")
     return Sampling(
-        max_tokens=body.integer("maxTokens", 1, LIMITS[PROFILE].highest),
+        max_tokens=body.integer("maxTokens", 1, limits.highest),
         temperature=body.number("temperature", 0, HIGHEST_TEMPERATURE),
         top_p=body.number("topP", 0, HIGHEST_TOP_P),
         stop_sequences=stop_sequences,
@@ -95,13 +95,13 @@ def _decode_output(body: Fields) -> tuple[OutputFormat | None, Json]:
     return OutputFormat(OutputKind.JSON_SCHEMA, schema), wanted.rest()
 
 
-def encode_request(request: Request) -> Encoded[WireRequest]:
+def encode_request(request: Request, limits: TokenLimits = LIMITS["seed"]) -> Encoded[WireRequest]:
     """The request on the wire, in the order in which S003 lists the fields."""
     losses = foreign_losses(request, NAME)
     session = request.conversation.id if request.conversation is not None else None
     prompt, messages = encode_messages(request.messages, losses, whole_history=session is None)
     written: Json = {"messages": messages, "modelId": request.model}
-    written |= _encode_sampling(request.sampling, losses)
+    written |= _encode_sampling(request.sampling, limits, losses)
     if prompt is not None:
         written["systemPrompt"] = prompt
     if request.sampling.stop_sequences:
@@ -118,10 +118,10 @@ def encode_request(request: Request) -> Encoded[WireRequest]:
     return Encoded(WireRequest("POST", CHAT, body, _HEADERS), once_each(losses))
 
 
-def _encode_sampling(sampling: Sampling, losses: list[Loss]) -> Json:
+def _encode_sampling(sampling: Sampling, limits: TokenLimits, losses: list[Loss]) -> Json:
     bounds: dict[str, tuple[str, float, float]] = {
         "temperature": ("temperature", 0, HIGHEST_TEMPERATURE),
-        "max_tokens": ("maxTokens", 1, LIMITS[PROFILE].highest),
+        "max_tokens": ("maxTokens", 1, limits.highest),
         "top_p": ("topP", 0, HIGHEST_TOP_P),
     }
     written: Json = {}

@@ -12,7 +12,7 @@ from proxy.registry import all_dialects
 @click.option("--write", "target", type=click.Path(path_type=Path), help="Write to this file instead of printing.")
 def matrix(target: Path | None) -> None:
     """Print what arrives, what is lost and what is refused, for every pair of dialects."""
-    text = as_markdown(list(cells(all_dialects())))
+    text = as_markdown(list(cells(list(all_dialects().values()))))
     if target is None:
         click.echo(text, nl=False)
     else:

@@ -32,7 +32,7 @@ def serve(config_path: Path | None, host: str | None, port: int | None) -> None:
         click.echo(f"provider {name} is disabled: {reason}", err=True)
     set_up_logging()
     base = f"http://{host}:{listener.getsockname()[1]}"
-    dialects = all_dialects()
+    dialects = list(all_dialects(settings.profiles).values())
 
     def announce() -> None:
         click.echo(f"Dragoman listens on {base}. Paste any of these:")

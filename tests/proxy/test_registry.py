@@ -5,6 +5,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 
+from adapters.contract import DecodeError, WireRequest
 from proxy import registry
 from proxy.registry import UnknownDialectError, all_dialects, dialect_names, load_dialect
 from tests.adapters.toy import TOY
@@ -50,7 +51,29 @@ def test_an_unknown_dialect_is_told_with_the_nearest_one() -> None:
 
 def test_the_built_in_dialects_are_registered() -> None:
     assert {"openai_chat", "amarsia", "bedrock_sse"} <= set(dialect_names())
-    assert [dialect.name for dialect in all_dialects()] == list(dialect_names())
+    assert [(name, dialect.name) for name, dialect in all_dialects().items()] == [
+        (name, name) for name in dialect_names()
+    ]
+
+
+def test_a_profile_is_the_same_dialect_with_other_numbers() -> None:
+    """Ruling 12: the seed's limit as shipped, the newer document's by one setting."""
+    body = b'{"modelId": "m", "messages": [{"role": "user", "content": "Hi"}], "maxTokens": 65536}'
+    wire = WireRequest("POST", "/chat", body)
+    with pytest.raises(DecodeError) as caught:
+        all_dialects()["bedrock_sse"].decode_request(wire)
+    assert caught.value.param == "maxTokens"
+    chosen = all_dialects({"bedrock_sse": "current"})["bedrock_sse"]
+    assert chosen.decode_request(wire).sampling.max_tokens == 65536
+    with pytest.raises(DecodeError):
+        chosen.decode_request(WireRequest("POST", "/chat", body.replace(b"65536", b"65537")))
+
+
+def test_an_unknown_profile_is_told_with_a_suggestion() -> None:
+    with pytest.raises(UnknownDialectError, match="no profile 'curent'; did you mean 'current'"):
+        all_dialects({"bedrock_sse": "curent"})
+    with pytest.raises(UnknownDialectError, match="no dialect 'bedrock_sze'"):
+        all_dialects({"bedrock_sze": "current"})
 
 
 def test_a_dialect_is_one_object() -> None:
