@@ -17,7 +17,7 @@ run: .venv/.installed ## serve on 127.0.0.1:8080 (PORT=... and CONFIG=... overri
 	@exec $(BIN)/dragoman serve --config $(CONFIG) $(if $(PORT),--port $(PORT))
 
 test: .venv/.test-installed ## run all tests
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check: .venv/.check-installed ## format, lint, types, imports, architecture
 	@$(BIN)/ruff format --check .

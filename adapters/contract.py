@@ -16,6 +16,7 @@ from adapters.model.catalog import ModelInfo
 from adapters.model.error import ApiError, CodecError, DecodeError, EncodeError
 from adapters.model.event import Event
 from adapters.model.loss import Loss
+from adapters.model.message import Media
 from adapters.model.request import Request
 from adapters.model.response import Response
 
@@ -32,6 +33,7 @@ __all__ = [
     "Route",
     "StreamDecoder",
     "StreamEncoder",
+    "TokenCounting",
     "WireRequest",
     "WireResponse",
 ]
@@ -87,6 +89,7 @@ class Operation(StrEnum):
     GENERATE = "generate"
     LIST_MODELS = "list_models"
     GET_MODEL = "get_model"
+    COUNT_TOKENS = "count_tokens"
 
 
 @dataclass(frozen=True)
@@ -159,14 +162,37 @@ class ModelListing:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenCounting:
+    """How a dialect counts the input tokens of a request without answering it; both sides, as for generation."""
+
+    decode_request: Callable[[WireRequest], Request]
+    encode_request: Callable[[Request], Encoded[WireRequest]]
+    decode_count: Callable[[WireResponse], int]
+    encode_count: Callable[[int], WireResponse]
+
+
+def _takes_addresses(media: Media) -> bool:
+    return False
+
+
+def _any_client(headers: Mapping[str, str]) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     """One wire format.
 
     ``roots`` are the path prefixes under which clients expect the API; an upstream's ``base_url`` stands in for them.
     ``readdress`` gives the same request for another model with every other byte untouched, or ``None`` if it cannot.
-    ``request_id_prefix`` goes before the request id in the ``x-request-id`` header. ``request_headers`` are the
-    client's headers that mean something to an upstream of the same dialect; no others are ever passed on. ``profiles``
-    are the same dialect with other numbers or statuses, by name, for an operator to choose.
+    ``request_id_prefix`` goes before the request id in ``request_id_header``. ``request_headers`` and ``request_query``
+    name what of the client's headers and query means something to an upstream of the same dialect; nothing else is ever
+    passed on. ``answer_type`` is the content type of the stream that answers a request, where there is more than
+    ``stream_type``. ``ends_with_body``: a stream has no end mark but the end of its body, so that its last frame is
+    known to be the last only then. ``profiles``
+    are the same dialect with other numbers or statuses, by name, for an operator to choose. ``recognises`` tells from
+    the headers whether a request is meant for this dialect, where several share a path. ``needs_bytes`` says which
+    media must be inline in a request to an upstream; the proxy fetches those that came as addresses.
     """
 
     name: str
@@ -185,5 +211,12 @@ class Dialect:
     stream_encoder: Callable[[Context], StreamEncoder]
     request_id_prefix: str = "req_"
     request_headers: frozenset[str] = frozenset()
+    request_query: frozenset[str] = frozenset()
+    answer_type: Callable[[Request], str] | None = None
+    ends_with_body: bool = False
     profiles: "Mapping[str, Dialect]" = field(default_factory=dict)
     models: ModelListing | None = None
+    tokens: TokenCounting | None = None
+    request_id_header: str = "x-request-id"
+    recognises: Callable[[Mapping[str, str]], bool] = _any_client
+    needs_bytes: Callable[[Media], bool] = _takes_addresses

@@ -3,66 +3,85 @@
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route, Router
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.contract import Dialect, Operation
+from adapters.contract import CredentialPlace, Dialect
 from adapters.model.error import Fault
 from adapters.model.message import Message, Role, Text
 from adapters.model.request import Request
-from proxy import catalog
-from proxy.credentials import MissingReferenceError, Scrubber, Secret, resolve_reference
+from proxy.credentials import CommandSecret, MissingReferenceError, Scrubber, Secret, resolve_reference
 from proxy.embedded import EmbeddedUpstream
-from proxy.exchange import Call, Services, exchange
-from proxy.ingress import Endpoint, Respond, send_error, unknown_path
+from proxy.exchange import Call, Services
+from proxy.ingress import send_error, unknown_path
+from proxy.media import Fetcher, FetchLimits
+from proxy.providers import fill, fill_address
+from proxy.quirks import edits_bodies
 from proxy.registry import all_dialects, load_dialect
-from proxy.settings import DEMO_PROVIDER, Provider, Settings, is_address
-from proxy.upstream import HttpUpstream, Upstream
-
-RESPONDERS: dict[Operation, Respond] = {
-    Operation.GENERATE: exchange,
-    Operation.LIST_MODELS: catalog.answer_list,
-    Operation.GET_MODEL: catalog.answer_one,
-}
+from proxy.routes import Dispatcher, dialect_routes
+from proxy.settings import DEMO_PROVIDER, MediaFetching, Provider, Settings, is_address, with_shipped
+from proxy.upstream import Connection, HttpUpstream, Upstream
 
 
 def build_services(settings: Settings, demo_fault: Fault = Fault.UPSTREAM) -> Services:
     """The upstreams these settings describe. Raises ``UnknownDialectError``; a missing credential only disables."""
     upstreams: dict[str, Upstream] = {DEMO_PROVIDER: EmbeddedUpstream(demo_fault)}
-    addresses: dict[str, str] = {}
-    secrets: dict[str, Secret] = {}
-    disabled: dict[str, str] = {}
     dialects = all_dialects(settings.profiles)
+    if demo_fault is Fault.UPSTREAM:  # otherwise the demo is all there is, whatever keys lie around
+        settings = with_shipped(settings, dialects)
+    connections: dict[str, Connection] = {}
+    secrets: list[Secret] = []
+    disabled: dict[str, str] = {}
     for name, provider in settings.providers.items():
         load_dialect(provider.dialect)
         try:
-            addresses[name] = _base_url(provider)
-            if provider.credential:
-                secrets[name] = Secret(resolve_reference(provider.credential))
+            connections[name] = _connection(provider, secrets, lambda secret: scrub.learn(secret))
         except MissingReferenceError as error:
             disabled[name] = str(error)
-    hosts = {urlsplit(address).netloc for address in addresses.values()}
-    scrub = Scrubber(secrets.values(), hosts)
-    for name, provider in settings.providers.items():
-        if name not in disabled:
-            dialect = dialects[provider.dialect]
-            upstreams[name] = HttpUpstream(dialect, addresses[name], secrets.get(name), provider.timeouts, scrub)
-    return Services(settings, upstreams, disabled)
+    scrub = Scrubber(secrets, {urlsplit(connection.base_url).netloc for connection in connections.values()})
+    for name, connection in connections.items():
+        upstreams[name] = HttpUpstream(dialects[settings.providers[name].dialect], connection, scrub)
+    return Services(settings, upstreams, disabled, _fetcher(settings.media))
 
 
-def _base_url(provider: Provider) -> str:
-    """Where the provider is. Raises ``MissingReferenceError`` if the variable it stands in is unset or no address."""
-    url = resolve_reference(provider.base_url) if provider.base_url.startswith("env:") else provider.base_url
+def _connection(provider: Provider, secrets: list[Secret], learn: Callable[[Secret], None]) -> Connection:
+    """How to reach the provider; what it has of secrets joins ``secrets``, and what it gets later goes to ``learn``.
+
+    Raises ``MissingReferenceError`` if something it refers to is missing or of no use.
+    """
+    url = fill_address(provider.base_url)
     if not is_address(url):
         raise MissingReferenceError(f"{provider.base_url} is no https:// or http:// address")
-    return url
+    quirks, place = provider.quirks, provider.credential_place
+    headers = {name: fill(text) for name, text in quirks.headers.items()}
+    query = {name: fill(text) for name, text in quirks.query.items()}
+    # What the environment holds may be a key.
+    secrets += [Secret(value) for name, value in headers.items() if value != quirks.headers[name]]
+    secrets += [Secret(value) for name, value in query.items() if value != quirks.query[name]]
+    credential: Secret | CommandSecret | None = None
+    kind, _, command = (provider.credential or "").partition(":")
+    if kind == "command":
+        credential = CommandSecret(command, learn)
+    elif provider.credential:
+        credential = Secret(resolve_reference(provider.credential))
+        secrets.append(credential)
+    return Connection(
+        url,
+        credential,
+        place=None if place is None else CredentialPlace(place.header.lower(), place.prefix),
+        timeouts=provider.timeouts,
+        quirks=quirks if edits_bodies(quirks) else None,
+        headers={name.lower(): value for name, value in headers.items()},
+        query=query,
+    )
 
 
-def build_app(services: Services, dialects: Sequence[Dialect]) -> Router:
+def build_app(services: Services, dialects: Sequence[Dialect]) -> ASGIApp:
     """The ASGI application that serves ``dialects``."""
 
     def current() -> Services:
@@ -73,22 +92,26 @@ def build_app(services: Services, dialects: Sequence[Dialect]) -> Router:
         yield
         for upstream in services.upstreams.values():
             await upstream.close()
+        if services.fetcher is not None:
+            services.fetcher.close()
 
+    from_dialects = dialect_routes(dialects, current)
     routes = [
         Route("/", _about(dialects), methods=["GET"]),
         Route("/healthz", _healthz, methods=["GET"]),
         Route("/readyz", _readyz(current), methods=["GET"]),
-        *(route for dialect in dialects for route in _dialect_routes(dialect, current)),
+        *from_dialects,
     ]
-    return Router(routes, default=_NotFound(dialects, current), lifespan=lifespan, redirect_slashes=False)
+    router = Router(routes, default=_NotFound(dialects, current), lifespan=lifespan, redirect_slashes=False)
+    return Dispatcher(from_dialects, router)
 
 
-def _dialect_routes(dialect: Dialect, services: Callable[[], Services]) -> list[Route]:
-    return [
-        Route(root + route.path, Endpoint(dialect, route, root, RESPONDERS[route.operation], services))
-        for root in dialect.roots
-        for route in dialect.routes
-    ]
+def _fetcher(media: MediaFetching) -> Fetcher | None:
+    if not media.fetch:
+        return None
+    ports = (80, 443) if media.allow_http else (443,)
+    limits = FetchLimits(allow_http=media.allow_http, allowed_ports=ports)
+    return Fetcher(limits, allow=[ip_network(network) for network in media.allow])
 
 
 class _NotFound:
@@ -107,7 +130,11 @@ class _NotFound:
     def _nearest(self, path: str) -> Dialect:
         first_segment = path.lstrip("/").split("/")[0]
         below = (
-            dialect for dialect in self._dialects if any(root.split("/")[1] == first_segment for root in dialect.roots)
+            dialect
+            for dialect in self._dialects
+            for root in dialect.roots
+            for route in dialect.routes
+            if (root + route.path).split("/")[1] == first_segment
         )
         return next(below, self._dialects[0])
 

@@ -1,9 +1,16 @@
 """Upstream credentials: references in the configuration, secrets in memory, never the other way round."""
 
+import asyncio
 import base64
 import os
 import re
-from collections.abc import Iterable, Iterator
+import shlex
+import shutil
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,6 +71,88 @@ def _usable(value: str, place: str) -> str:
     return value
 
 
+class CommandSecret:
+    """What a program prints, run without a shell when its output is first needed.
+
+    After ``FRESH_FOR`` seconds it is run again while the old output still serves; after a refusal the next one waits.
+    """
+
+    FRESH_FOR = 300.0
+    LONGEST_RUN = 20.0
+    MOST_BYTES = 16 * 1024
+
+    def __init__(self, command: str, learn: Callable[[Secret], None]) -> None:
+        """``learn`` gets every output before it is used. Raises ``MissingReferenceError``."""
+        try:
+            self._arguments = shlex.split(command)
+        except ValueError:
+            raise MissingReferenceError("the command of the credential has an open quote") from None
+        if not self._arguments or shutil.which(self._arguments[0]) is None:
+            raise MissingReferenceError(f"the program {command.split(' ')[0]} of the credential is not found")
+        self._learn = learn
+        self._secret: Secret | None = None
+        self._fresh_until = 0.0
+        self._run: asyncio.Task[Secret] | None = None
+
+    async def current(self) -> Secret:
+        """The output, waited for only if there is none. Raises ``MissingReferenceError``."""
+        if self._secret is not None and time.monotonic() < self._fresh_until:
+            return self._secret
+        if self._run is None or self._run.done():
+            self._run = asyncio.create_task(self._renew())
+            self._run.add_done_callback(_seen)
+        if self._secret is not None:
+            return self._secret
+        # One request that goes away must not take the program from the others that wait for it.
+        return await asyncio.shield(self._run)
+
+    def refused(self, secret: Secret) -> None:
+        """The upstream did not take ``secret``: do not use it again."""
+        if self._secret is secret:
+            self._secret = None
+
+    async def _renew(self) -> Secret:
+        secret = Secret(await self._output())
+        self._learn(secret)
+        self._secret, self._fresh_until = secret, time.monotonic() + self.FRESH_FOR
+        return secret
+
+    async def _output(self) -> str:
+        program = self._arguments[0]
+        devnull = asyncio.subprocess.DEVNULL
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._arguments,
+                stdin=devnull,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=devnull,
+                start_new_session=True,  # so that what the program itself has started can be ended with it
+            )
+        except OSError as error:
+            raise MissingReferenceError(f"the program {program} cannot be run ({error.strerror})") from None
+        try:
+            output, _ = await asyncio.wait_for(process.communicate(), self.LONGEST_RUN)
+        except TimeoutError:
+            raise MissingReferenceError(f"the program {program} did not end in time") from None
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+        if process.returncode != 0:
+            raise MissingReferenceError(f"the program {program} failed (status {process.returncode})")
+        value = output[: self.MOST_BYTES].decode("utf-8", "replace").strip()
+        if not value:
+            raise MissingReferenceError(f"the program {program} printed nothing")
+        return _usable(value, f"the output of {program}")
+
+
+def _seen(run: "asyncio.Task[Secret]") -> None:
+    """Takes note of a failure in the background; the next request that needs the output runs into it itself."""
+    if not run.cancelled():
+        run.exception()
+
+
 class Scrubber:
     """Takes secrets and internal addresses out of what an upstream says (``reliability.md`` T4).
 
@@ -73,9 +162,20 @@ class Scrubber:
 
     SHORTEST = 4
     LONGEST_MESSAGE = 2048
+    MOST_LEARNED = 8
 
     def __init__(self, secrets: Iterable[Secret], hosts: Iterable[str]) -> None:
-        words = {form for secret in secrets for form in _forms(secret.reveal())} | set(hosts)
+        self._fixed = {form for secret in secrets for form in _forms(secret.reveal())} | set(hosts)
+        self._learned: deque[Secret] = deque(maxlen=self.MOST_LEARNED)
+        self._compile()
+
+    def learn(self, secret: Secret) -> None:
+        """Look for this secret too, which was not there in the beginning; the last few that were learnt count."""
+        self._learned.append(secret)
+        self._compile()
+
+    def _compile(self) -> None:
+        words = self._fixed | {form for secret in self._learned for form in _forms(secret.reveal())}
         longest_first = sorted((word for word in words if len(word) >= self.SHORTEST), key=len, reverse=True)
         self._words = re.compile("|".join(map(_pattern, longest_first)), re.IGNORECASE) if longest_first else None
 

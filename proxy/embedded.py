@@ -6,6 +6,7 @@ from dataclasses import replace
 from adapters.contract import Context, WireRequest
 from adapters.model.error import ApiError, Fault
 from adapters.model.event import Event, StreamFailed
+from adapters.model.loss import Loss
 from adapters.model.request import Request
 from proxy import demo
 from proxy.errors import RequestFailed
@@ -35,6 +36,9 @@ class EmbeddedUpstream:
 
     async def open_stream(self, prepared: Prepared, context: Context) -> UpstreamStream:
         return EmbeddedStream(demo.stream(prepared.request, _call(context)), self._fault)
+
+    async def count_tokens(self, request: Request) -> tuple[int, tuple[Loss, ...]]:
+        return demo.count_tokens(request), ()
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -12,6 +12,7 @@ from adapters.model.request import Request
 from proxy import presets
 from proxy.errors import RequestFailed, refused_by_client_codec
 from proxy.fidelity import Mode, fidelity_headers, header_text, refusal
+from proxy.media import Fetcher, inline_media
 from proxy.pump import RelayingWriter, TranslatingWriter, Writer, first_bytes
 from proxy.routing import Route, find_route
 from proxy.settings import Settings
@@ -26,6 +27,8 @@ class Services:
     upstreams: Mapping[str, Upstream]
     disabled: Mapping[str, str] = field(default_factory=dict)
     """Provider -> why it cannot be used."""
+    fetcher: Fetcher | None = None
+    """Fetches media for upstreams that take bytes only; ``None``: nothing is fetched."""
 
 
 LONGEST_TARGET = 400
@@ -45,7 +48,8 @@ class Call:
 
     def headers(self, *, answered: bool) -> dict[str, str]:
         """What every reply to this call says about it. An error is neither exact nor lossy, but may be about losses."""
-        headers = {"x-request-id": self.dialect.request_id_prefix + self.request_id}
+        request_id = self.dialect.request_id_prefix + self.request_id
+        headers = {"x-request-id": request_id, self.dialect.request_id_header: request_id}
         if self.target:
             headers["x-dragoman-target"] = header_text(self.target[:LONGEST_TARGET])
             if answered or self.losses:
@@ -64,6 +68,7 @@ class StreamedAnswer:
     writer: Writer
     encoder: StreamEncoder
     first: bytes
+    content_type: str
 
 
 def _new_id(prefix: str) -> str:
@@ -77,9 +82,9 @@ async def exchange(call: Call, wire: WireRequest) -> WireResponse | StreamedAnsw
     except DecodeError as error:
         raise RequestFailed(refused_by_client_codec(error)) from None
     route = find_route(call.services.settings, request.model)
-    upstream = _upstream(call.services, route)
+    upstream = find_upstream(call.services, route)
     call.target = route.target
-    prepared = _prepare(call, upstream, route, request, wire)
+    prepared = await _prepare(call, upstream, route, request, wire)
     if route.preset is not None:  # what the preset asks for shapes the answer as if the client had asked
         request = replace(prepared.request, model=request.model)
     refused = refusal(prepared.request, prepared.losses, call.mode)
@@ -93,27 +98,32 @@ async def exchange(call: Call, wire: WireRequest) -> WireResponse | StreamedAnsw
     return await _send(call, upstream, prepared, request, relayed)
 
 
-def _upstream(services: Services, route: Route) -> Upstream:
+def find_upstream(services: Services, route: Route) -> Upstream:
+    """The upstream of this route. Raises ``RequestFailed`` if its provider is disabled."""
     if route.provider in services.disabled:
         message = f"provider {route.provider!r} is disabled: its credential is not configured"
         raise RequestFailed(ApiError(ErrorKind.OVERLOADED, message, Fault.PROXY, code="provider_disabled"))
     return services.upstreams[route.provider]
 
 
-def _prepare(call: Call, upstream: Upstream, route: Route, request: Request, wire: WireRequest) -> Prepared:
+async def _prepare(call: Call, upstream: Upstream, route: Route, request: Request, wire: WireRequest) -> Prepared:
     if route.preset is not None:
         request = presets.apply_preset(route.preset, request)
     elif upstream.dialect is call.dialect:
         original = call.dialect.readdress(_passed_on(call.dialect, wire), request, route.model)
         if original is not None:
             return upstream.prepare(request, original)
-    return upstream.prepare(replace(request, model=route.model), None)
+    request = replace(request, model=route.model)
+    if call.services.fetcher is not None and upstream.dialect is not None:
+        request = await inline_media(request, upstream.dialect.needs_bytes, call.services.fetcher)
+    return upstream.prepare(request, None)
 
 
 def _passed_on(dialect: Dialect, wire: WireRequest) -> WireRequest:
     """The client's request without its key, its host and everything else that concerns only this connection."""
     own = {name: value for name, value in wire.headers.items() if name in dialect.request_headers}
-    return WireRequest(wire.method, wire.path, wire.body, {**JSON_HEADERS, **own})
+    query = {name: value for name, value in wire.query.items() if name in dialect.request_query}
+    return WireRequest(wire.method, wire.path, wire.body, {**JSON_HEADERS, **own}, query)
 
 
 async def _send(call: Call, upstream: Upstream, prepared: Prepared, request: Request, relayed: bool) -> WireResponse:
@@ -135,12 +145,19 @@ async def _stream(
         encoder = call.dialect.stream_encoder(context)
         writer: Writer
         if relayed:
-            writer = RelayingWriter(lambda: call.dialect.stream_encoder(context), stream.pending, request.model)
+            writer = RelayingWriter(
+                lambda: call.dialect.stream_encoder(context),
+                stream.pending,
+                request.model,
+                ends_with_body=call.dialect.ends_with_body,
+            )
         else:
             writer = TranslatingWriter(encoder, request.model)
         first = await first_bytes(stream, writer)
         call.losses.extend(encoder.losses)
-        return StreamedAnswer(stream, writer, encoder, first)
+        answer_type = call.dialect.answer_type
+        content_type = call.dialect.stream_type if answer_type is None else answer_type(request)
+        return StreamedAnswer(stream, writer, encoder, first, content_type)
     except BaseException:  # also when the client leaves: the upstream must not be left waiting
         await stream.close()
         raise

@@ -36,7 +36,7 @@ class Endpoint:
     def __init__(
         self, dialect: Dialect, route: Route, root: str, respond: Respond, services: Callable[[], Services]
     ) -> None:
-        self._dialect = dialect
+        self.dialect = dialect
         self._route = route
         self._method = route.method
         self._root_depth = root.count("/")
@@ -44,7 +44,7 @@ class Endpoint:
         self._services = services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = Call(self._dialect, self._services())
+        call = Call(self.dialect, self._services())
         try:
             wire = await self._read(call, scope, receive)
             await self._answer(call, wire, receive, send)
@@ -60,7 +60,7 @@ class Endpoint:
         path = _path_below_root(scope, self._root_depth)
         if self._route.match(path) is None:  # an escaped slash where a plain one belongs, or an empty name
             raise RequestFailed(unknown_path())
-        headers = _headers(scope)
+        headers = headers_of(scope)
         body = b""
         if self._method == "POST":
             _check_content_type(headers)
@@ -119,7 +119,7 @@ class _DisconnectWatcher:
 
 
 async def _send_whole(answer: WireResponse, headers: Mapping[str, str], send: Send) -> None:
-    head = [*answer.headers.items(), *headers.items(), ("content-length", str(len(answer.body)))]
+    head = {**answer.headers, **headers, "content-length": str(len(answer.body))}.items()
     await send({"type": "http.response.start", "status": answer.status, "headers": _raw(head)})
     await send({"type": "http.response.body", "body": answer.body})
 
@@ -128,7 +128,7 @@ async def _send_stream(call: Call, answer: StreamedAnswer, send: Send) -> None:
     """Writes the stream out. A failure that the dialect has no words for breaks the connection."""
     stream, writer = answer.stream, answer.writer
     try:
-        head = {"content-type": call.dialect.stream_type, **STREAM_HEADERS, **call.headers(answered=True)}
+        head = {"content-type": answer.content_type, **STREAM_HEADERS, **call.headers(answered=True)}
         await send({"type": "http.response.start", "status": 200, "headers": _raw(head.items())})
         chunk = answer.first
         while True:
@@ -165,7 +165,8 @@ def _raw(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("ascii"), value.encode("latin-1", "replace")) for name, value in headers]
 
 
-def _headers(scope: Scope) -> dict[str, str]:
+def headers_of(scope: Scope) -> dict[str, str]:
+    """The request's headers, names in lower case as ASGI has them; of a name that stands twice the last."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 

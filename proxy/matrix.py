@@ -8,9 +8,10 @@ from adapters.contract import Context, Dialect, EncodeError
 from adapters.model.event import StreamEnded
 from adapters.model.fold import collect, explode
 from adapters.model.loss import Loss
+from adapters.model.message import Inline, Media, MediaKind, Part, Url
 from adapters.model.request import Request
 from adapters.model.response import Response
-from adapters.samples import FEATURES, Sample
+from adapters.samples import FEATURES, PDF, PNG, Sample
 from proxy.fidelity import Mode, refusal
 
 
@@ -67,7 +68,7 @@ def cell(ingress: Dialect, upstream: Dialect | None, sample: Sample, stream: boo
     if upstream is None or upstream is ingress:
         request_losses: tuple[Loss, ...] = ()
     else:
-        request_losses = upstream.encode_request(request).losses
+        request_losses = upstream.encode_request(_fetched(request, upstream)).losses
         if refusal(request, request_losses, Mode.REPORT) is not None:
             return Cell(ingress.name, name, sample.name, stream, Verdict.REFUSED, request_losses)
     try:
@@ -84,6 +85,26 @@ def native_request(dialect: Dialect, request: Request) -> Request | None:
     if refusal(request, encoded.losses, Mode.REPORT) is not None or _flattened(encoded.losses):
         return None
     return dialect.decode_request(encoded.wire)
+
+
+def _fetched(request: Request, upstream: Dialect) -> Request:
+    """The request as the proxy sends it on: with what it fetches for an upstream that needs bytes."""
+    messages = (
+        replace(message, parts=tuple(_fetched_part(part, upstream) for part in message.parts))
+        for message in request.messages
+    )
+    return replace(request, messages=tuple(messages))
+
+
+def _fetched_part(part: Part, upstream: Dialect) -> Part:
+    if not isinstance(part, Media) or not isinstance(part.source, Url) or not upstream.needs_bytes(part):
+        return part
+    found = _FOUND.get(part.kind)
+    return part if found is None else replace(part, source=Inline(found[0]), mime_type=found[1])
+
+
+# What stands at the samples' addresses.
+_FOUND = {MediaKind.IMAGE: (PNG, "image/png"), MediaKind.DOCUMENT: (PDF, "application/pdf")}
 
 
 def _flattened(losses: Sequence[Loss]) -> bool:
@@ -135,6 +156,8 @@ def as_markdown(table: Sequence[Cell]) -> str:
         "the embedded one. Where streaming differs it stands after the slash.",
         "",
         *(f"- **{verdict}**: {meaning}" for verdict, meaning in MEANINGS.items()),
+        "",
+        "Media by address is fetched for upstreams that need bytes.",
     ]
     for ingress in dict.fromkeys(entry.ingress for entry in table):
         lines += ["", f"## {ingress} clients", ""]

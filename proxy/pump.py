@@ -81,12 +81,20 @@ class RelayingWriter:
     quote a key or an address), and an end that it left out.
     """
 
-    def __init__(self, fresh_encoder: Callable[[], StreamEncoder], pending: Callable[[], int], model: str) -> None:
+    def __init__(
+        self,
+        fresh_encoder: Callable[[], StreamEncoder],
+        pending: Callable[[], int],
+        model: str,
+        *,
+        ends_with_body: bool = False,
+    ) -> None:
         self.begun = self.over = False
         self.failure: ApiError | None = None
         self._fresh_encoder = fresh_encoder
         self._pending = pending
         self._model = model
+        self._ends_with_body = ends_with_body
         self._held = b""
         self._structure: list[Event] = []
         self._texts: list[int] = []  # how many text deltas came after each event of the structure
@@ -135,6 +143,9 @@ class RelayingWriter:
 
     def _conclude(self, events: list[Event]) -> bytes:
         """Encode the last events, in the state that the forwarded ones have led to."""
+        if self._ends_with_body and isinstance(events[-1], StreamEnded) and self._held:
+            self.begun = self.over = True
+            return self._held  # a whole frame, held back only until it was known to be the last
         writer = TranslatingWriter(self._fresh_encoder(), self._model)
         failed = isinstance(events[-1], StreamFailed)
         writer.write(Batch(b"", self._replayed(failed)))  # already at the client, in the upstream's own bytes

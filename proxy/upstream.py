@@ -4,22 +4,37 @@ aiohttp is called directly: plain httpx loses its pool's slots when requests are
 httpx objects around aiohttp cost as much again as aiohttp itself (``docs/decisions/0002-http-client.md``).
 """
 
+import logging
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import aiohttp
 from yarl import URL
 
-from adapters.contract import Context, DecodeError, Dialect, EncodeError, StreamDecoder, WireRequest, WireResponse
+from adapters.contract import (
+    Context,
+    CredentialPlace,
+    DecodeError,
+    Dialect,
+    Encoded,
+    EncodeError,
+    StreamDecoder,
+    WireRequest,
+    WireResponse,
+)
 from adapters.model.error import ApiError, ErrorKind, Fault
 from adapters.model.event import Event, StreamFailed
 from adapters.model.loss import Loss
 from adapters.model.request import Request
 from adapters.model.response import Response
-from proxy.credentials import Scrubber, Secret
+from proxy.credentials import CommandSecret, MissingReferenceError, Scrubber, Secret
 from proxy.errors import RequestFailed, refused_by_upstream_codec
-from proxy.settings import Timeouts
+from proxy.quirks import apply_quirks
+from proxy.settings import Quirks, Timeouts
+
+log = logging.getLogger("dragoman")
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
@@ -77,42 +92,66 @@ class Upstream(Protocol):
     async def open_stream(self, prepared: Prepared, context: Context) -> UpstreamStream:
         """The answer as it comes. Raises ``RequestFailed`` for everything known before the first byte."""
 
+    async def count_tokens(self, request: Request) -> tuple[int, tuple[Loss, ...]]:
+        """How many input tokens the request has, and what of it was not counted. Raises ``RequestFailed``."""
+
     async def close(self) -> None:
         """Let go of all connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where and how to reach a provider. ``headers`` and ``query`` go with every request, references filled in.
+
+    ``place`` is where the key goes if not where the dialect has it; of ``quirks`` only what concerns bodies counts.
+    """
+
+    base_url: str
+    credential: Secret | CommandSecret | None = None
+    place: CredentialPlace | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    quirks: Quirks | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class HttpUpstream:
     """A provider that speaks a dialect over HTTP."""
 
-    def __init__(
-        self, dialect: Dialect, base_url: str, credential: Secret | None, timeouts: Timeouts, scrub: Scrubber
-    ) -> None:
+    def __init__(self, dialect: Dialect, connection: Connection, scrub: Scrubber) -> None:
         self.dialect = dialect
         self._scrub = scrub
-        self._base_url = base_url.rstrip("/")
+        self._base_url = connection.base_url.rstrip("/")
+        self._query = connection.query
+        self._quirks = connection.quirks
+        timeouts = connection.timeouts
         self._timeout = aiohttp.ClientTimeout(
             total=timeouts.total, sock_connect=timeouts.connect, sock_read=timeouts.between_events
         )
         # Never compressed: a compressed stream is delivered late, and one read must mean one write.
-        self._headers = {"accept-encoding": "identity", "user-agent": "dragoman"}
-        if credential is not None:
-            place = dialect.credential
-            self._headers[place.header] = place.prefix + credential.reveal()
+        self._headers = {**connection.headers, "accept-encoding": "identity", "user-agent": "dragoman"}
+        self._place = connection.place or dialect.credential
+        self._changing = connection.credential if isinstance(connection.credential, CommandSecret) else None
+        if isinstance(connection.credential, Secret):
+            self._headers[self._place.header] = self._place.prefix + connection.credential.reveal()
         self._urls: dict[str, URL] = {}
         self._session: aiohttp.ClientSession | None = None
 
     def prepare(self, request: Request, original: WireRequest | None) -> Prepared:
         if original is not None:
-            return Prepared(request, original)
-        try:
-            encoded = self.dialect.encode_request(request)
-        except EncodeError as error:
-            raise RequestFailed(ApiError(error.kind, error.message, code=error.code, param=error.param)) from None
+            encoded = Encoded(original)
+        else:
+            try:
+                encoded = self.dialect.encode_request(request)
+            except EncodeError as error:
+                raise RequestFailed(ApiError(error.kind, error.message, code=error.code, param=error.param)) from None
+        if self._quirks is not None:
+            encoded = apply_quirks(self._quirks, self.dialect.name, request, encoded)
         return Prepared(request, encoded.wire, encoded.losses)
 
     async def send(self, prepared: Prepared, context: Context) -> Reply:
         try:
-            async with await self._request(prepared, context) as answer:
+            async with await self._request(prepared) as answer:
                 wire = WireResponse(answer.status, await _read_limited(answer, MAX_ANSWER_BYTES), _headers(answer))
         except _TRANSPORT_ERRORS as error:
             raise RequestFailed(_transport_error(error)) from None
@@ -124,7 +163,7 @@ class HttpUpstream:
 
     async def open_stream(self, prepared: Prepared, context: Context) -> UpstreamStream:
         try:
-            answer = await self._request(prepared, context)
+            answer = await self._request(prepared)
         except _TRANSPORT_ERRORS as error:
             raise RequestFailed(_transport_error(error)) from None
         if not self._is_stream(answer):
@@ -136,17 +175,38 @@ class HttpUpstream:
         if self._session is not None:
             await self._session.close()
 
-    async def _request(self, prepared: Prepared, context: Context) -> aiohttp.ClientResponse:
+    async def count_tokens(self, request: Request) -> tuple[int, tuple[Loss, ...]]:
+        counting = self.dialect.tokens
+        if counting is None:
+            message = "the provider behind this model does not count tokens"
+            raise RequestFailed(ApiError(ErrorKind.NOT_FOUND, message, Fault.PROXY, code="no_token_counting"))
+        try:
+            encoded = counting.encode_request(request)
+        except EncodeError as error:
+            raise RequestFailed(ApiError(error.kind, error.message, code=error.code, param=error.param)) from None
+        try:
+            async with await self._request(Prepared(request, encoded.wire)) as answer:
+                wire = WireResponse(answer.status, await _read_limited(answer, MAX_ERROR_BYTES), _headers(answer))
+            return counting.decode_count(wire), encoded.losses
+        except _TRANSPORT_ERRORS as error:
+            raise RequestFailed(_transport_error(error)) from None
+        except DecodeError as error:
+            raise RequestFailed(self._scrub.error(refused_by_upstream_codec(error))) from None
+
+    async def _request(self, prepared: Prepared) -> aiohttp.ClientResponse:
         """The upstream's answer, its body unread. Raises ``RequestFailed`` for an error status."""
         wire = prepared.wire
         assert wire is not None  # prepare() above always sets it
+        headers = {**wire.headers, **self._headers}
+        secret = None
+        if self._changing is not None:
+            secret = await _fetched(self._changing)
+            headers[self._place.header] = self._place.prefix + secret.reveal()
         answer = await self._client().request(
-            wire.method,
-            self._url(wire),
-            data=wire.body,
-            headers={**wire.headers, **self._headers},
-            allow_redirects=False,
+            wire.method, self._url(wire), data=wire.body, headers=headers, allow_redirects=False
         )
+        if answer.status == 401 and self._changing is not None and secret is not None:
+            self._changing.refused(secret)
         if 200 <= answer.status < 300 and answer.status != 204:
             return answer
         async with answer:
@@ -179,10 +239,11 @@ class HttpUpstream:
             if len(self._urls) > 1000:
                 self._urls.clear()
             try:
-                url = self._urls[wire.path] = URL(self._base_url + wire.path, encoded=True)
+                url = URL(self._base_url + wire.path, encoded=True)
+                url = self._urls[wire.path] = url.with_query(self._query) if self._query else url
             except ValueError:
                 raise RequestFailed(_bad_upstream("the upstream's address is not valid", "upstream_address")) from None
-        return url.with_query(wire.query) if wire.query else url
+        return url.update_query(wire.query) if wire.query else url
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:  # made on first use: it belongs to the running event loop
@@ -234,6 +295,18 @@ class HttpStream:
     def _end(self, *, clean: bool) -> list[Event]:
         self._over = True
         return self._decoder.close(clean=clean)
+
+
+async def _fetched(credential: CommandSecret) -> Secret:
+    """The key as it is now. Raises ``RequestFailed`` without the reason, which is for the operator."""
+    try:
+        return await credential.current()
+    except MissingReferenceError as error:
+        log.warning("no credential: %s", error)
+        message = "the proxy has no credential for the upstream at the moment"
+        raise RequestFailed(
+            ApiError(ErrorKind.OVERLOADED, message, Fault.PROXY, code="credential_unavailable")
+        ) from None
 
 
 _TRANSPORT_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)

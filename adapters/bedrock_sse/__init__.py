@@ -6,6 +6,7 @@ from functools import partial
 from adapters.bedrock_sse.errors import decode_error, encode_error
 from adapters.bedrock_sse.fields import LIMITS, NAME, REQUEST_ID_PREFIX
 from adapters.bedrock_sse.models import encode_model, encode_models
+from adapters.bedrock_sse.parts import needs_bytes
 from adapters.bedrock_sse.request import CHAT, CHAT_STREAM, decode_request, encode_request, readdress
 from adapters.bedrock_sse.response import decode_response, encode_response
 from adapters.bedrock_sse.stream import BedrockSseDecoder
@@ -36,6 +37,7 @@ _seed = Dialect(
     stream_decoder=BedrockSseDecoder,
     stream_encoder=BedrockSseEncoder,
     request_id_prefix=REQUEST_ID_PREFIX,
+    needs_bytes=needs_bytes,
     models=ModelListing(encode_models, encode_model),
 )
 dialect = replace(

@@ -168,11 +168,11 @@ class _Turns:
         results = sum("toolResult" in block for _, block in blocks)
         if results > (message.role is Role.TOOL):
             self._lose(path, LossReason.MOVED, "each tool result is a message of its own")
-        if role == "system":
-            return [block for _, block in blocks]
         if not blocks:
             self._lose(path, LossReason.APPROXIMATED, "nothing of it can be sent: a placeholder keeps its place")
             return [{"text": PLACEHOLDER}]
+        if role == "system":
+            return [block for _, block in blocks]
         return without_blanks(blocks, self._losses)
 
     def _problem(self, part: Part, role: Role) -> str | None:

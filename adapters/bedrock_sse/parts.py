@@ -152,6 +152,12 @@ def encode_part(part: Part, path: str, losses: list[Loss]) -> Json | None:
     return None
 
 
+def needs_bytes(media: Media) -> bool:
+    """Whether it must be inline: no address but one in S3 is taken (Q29)."""
+    in_s3 = isinstance(media.source, Url) and media.source.url.startswith("s3://")
+    return media.kind is not MediaKind.AUDIO and not in_s3
+
+
 def without_blanks(blocks: list[tuple[str, Json]], losses: list[Loss]) -> list[Json]:
     """The blocks less those of white space alone; if there is nothing else, a placeholder for the first of them.
 

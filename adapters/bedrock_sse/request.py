@@ -18,7 +18,7 @@ from adapters.bedrock_sse.fields import (
 from adapters.bedrock_sse.losses import once_each
 from adapters.bedrock_sse.messages import decode_messages, encode_messages
 from adapters.bedrock_sse.tools import decode_tools, encode_tools
-from adapters.contract import DecodeError, Encoded, WireRequest
+from adapters.contract import DecodeError, Encoded, EncodeError, WireRequest
 from adapters.model.error import ErrorKind
 from adapters.model.loss import Loss, LossReason, foreign_losses
 from adapters.model.message import Json
@@ -100,6 +100,8 @@ def encode_request(request: Request, limits: TokenLimits = LIMITS["seed"]) -> En
     losses = foreign_losses(request, NAME)
     session = request.conversation.id if request.conversation is not None else None
     prompt, messages = encode_messages(request.messages, losses, whole_history=session is None)
+    if not messages:
+        raise EncodeError("there must be at least one message", "messages", "nothing_to_send", ErrorKind.UNSUPPORTED)
     written: Json = {"messages": messages, "modelId": request.model}
     written |= _encode_sampling(request.sampling, limits, losses)
     if prompt is not None:

@@ -77,18 +77,25 @@ def _foreign_in(path: str, thing: Part | Tool | Message, dialect: str, losses: l
 def _foreign_extra(prefix: str, extra: Extra | None, dialect: str, losses: list[Loss]) -> None:
     for owner, kept in (extra or {}).items():
         if owner != dialect:
-            said = (name for name, value in kept.items() if not _is_silent(prefix, value))
+            said = (name for name, value in kept.items() if not _is_silent(prefix + name, value))
             losses.extend(Loss(f"{prefix}extra.{owner}.{name}", LossReason.FOREIGN) for name in said)
 
 
-def _is_silent(prefix: str, value: Any) -> bool:
-    """Whether a foreign field says nothing: null never does (``Fields``), and a count of zero does not in token counts.
+CLIENT_HEADERS = "headers"
+"""The key in a request's ``extra`` for headers of the client that only an upstream of the same dialect understands."""
 
-    OpenAI lists every kind of token it knows, most of them with 0, in each answer.
+
+def _is_silent(path: str, value: Any) -> bool:
+    """Whether a foreign field says nothing to anybody else.
+
+    null never does (``Fields``). A count of zero does not: OpenAI lists every kind of token it knows, most of them with
+    0, in each answer. The client's headers speak of its version of the API.
     """
+    if path == CLIENT_HEADERS:
+        return True
     if isinstance(value, dict):
-        return prefix.startswith("usage.") and all(_is_silent(prefix, item) for item in value.values())
-    return value is None or (prefix.startswith("usage.") and value == 0)
+        return path.startswith("usage.") and all(_is_silent(path, item) for item in value.values())
+    return value is None or (path.startswith("usage.") and value == 0)
 
 
 # --- checking reports -------------------------------------------------------------------------------------------
@@ -197,8 +204,9 @@ def _json_value(text: str) -> Any:
 def _extra_differences(path: str, old: Extra | None, new: Extra | None) -> Iterator[str]:
     for owner, kept in (old or {}).items():
         arrived = (new or {}).get(owner, {})
-        changed = (key for key, value in kept.items() if value != arrived.get(key) and not _is_silent(path, value))
-        yield from (f"{path}.{owner}.{key}" for key in changed)
+        place = path.removesuffix("extra")
+        changed = (key for key, value in kept.items() if value != arrived.get(key))
+        yield from (f"{path}.{owner}.{key}" for key in changed if not _is_silent(place + key, kept[key]))
 
 
 def _list_differences(path: str, before: tuple[Any, ...], after: tuple[Any, ...]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from adapters.openai_chat.chunks import ChatStreamEncoder
 from adapters.openai_chat.errors import decode_error, encode_error
 from adapters.openai_chat.fields import NAME
 from adapters.openai_chat.models import listing
+from adapters.openai_chat.parts import needs_bytes
 from adapters.openai_chat.request import PATH, decode_request, encode_request, readdress
 from adapters.openai_chat.response import decode_response, encode_response
 from adapters.openai_chat.stream import ChatStreamDecoder
@@ -32,4 +33,5 @@ dialect = Dialect(
     stream_encoder=ChatStreamEncoder,
     request_id_prefix="req_",
     models=listing,
+    needs_bytes=needs_bytes,
 )

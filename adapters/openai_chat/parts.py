@@ -74,6 +74,11 @@ def encode_part(part: Part, path: str, losses: list[Loss]) -> Json | None:
             return None
 
 
+def needs_bytes(media: Media) -> bool:
+    """Whether it must be inline: only images can be named by address, sound and files cannot."""
+    return media.kind in (MediaKind.AUDIO, MediaKind.DOCUMENT)
+
+
 def shortened(content: list[Json]) -> str | list[Json]:
     """A lone text as a string, which every server takes, and no part at all as an empty one."""
     if not content:

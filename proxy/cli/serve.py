@@ -12,7 +12,12 @@ from proxy.telemetry import set_up_logging
 
 
 @click.command()
-@click.option("--config", "config_path", type=click.Path(path_type=Path), help="YAML file; without it, only the demo.")
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    help="YAML file; without it, the demo and the providers whose key is in the environment.",
+)
 @click.option("--host", help="Address to listen on; overrides the file.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port to listen on, 0 for any free one; overrides the file."

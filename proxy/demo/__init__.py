@@ -5,5 +5,6 @@ Tokens are counted by a fixed rule (``words.py``): a word or a sign of punctuati
 
 from proxy.demo.call import DemoCall, DemoFailure
 from proxy.demo.models import MODELS, answer, stream
+from proxy.demo.words import count_tokens
 
-__all__ = ["MODELS", "DemoCall", "DemoFailure", "answer", "stream"]
+__all__ = ["MODELS", "DemoCall", "DemoFailure", "answer", "count_tokens", "stream"]

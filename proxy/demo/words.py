@@ -37,7 +37,7 @@ def usage(request: Request, choices: Iterable[Choice]) -> Usage:
     answered = [part for choice in choices for part in choice.parts]
     thoughts = [part_tokens(part) for part in answered if isinstance(part, Reasoning)]
     return Usage(
-        input_tokens=_input_tokens(request),
+        input_tokens=count_tokens(request),
         output_tokens=sum(map(part_tokens, answered)),
         reasoning_tokens=sum(thoughts) if thoughts else None,
     )
@@ -57,7 +57,8 @@ def part_tokens(part: Part) -> int:
     assert_never(part)
 
 
-def _input_tokens(request: Request) -> int:
+def count_tokens(request: Request) -> int:
+    """Tokens of the request: its messages, and its tools' names and descriptions."""
     spoken = sum(part_tokens(part) for message in request.messages for part in message.parts)
     offered = sum(
         len(pieces(tool.name)) + len(pieces(tool.description or "")) if isinstance(tool, Tool) else MEDIA_TOKENS

@@ -358,7 +358,7 @@ def streaming(stream: Stream, encoder: type[ToyStreamEncoder] = ToyStreamEncoder
     async def respond(call: Call, wire: WireRequest) -> StreamedAnswer:
         made = encoder(None)  # type: ignore[arg-type]  # it looks at the context only to fill in ids
         made.context = call.context(None)  # type: ignore[arg-type]
-        return StreamedAnswer(stream, TranslatingWriter(made, "m"), made, b"first")
+        return StreamedAnswer(stream, TranslatingWriter(made, "m"), made, b"first", "text/event-stream")
 
     return respond
 

@@ -69,7 +69,8 @@ MISTAKES: dict[str, tuple[str, int, str]] = {
     "unknown top key": (
         "\n\nzzz: 1",
         3,
-        "zzz is not a known key; known are default_model, models, presets, profiles, providers, server",
+        "zzz is not a known key; "
+        "known are default_model, detect_providers, media, models, presets, profiles, providers, server",
     ),
     "misspelt provider key": (
         "providers:\n  up:\n    dialect: d\n    base_url: 'https://x'\n    credental: 'env:X'",

@@ -23,7 +23,7 @@ from adapters.model.response import Choice, FinishReason, Response
 from proxy.credentials import Scrubber, Secret
 from proxy.errors import RequestFailed
 from proxy.settings import Timeouts
-from proxy.upstream import HttpUpstream, Prepared
+from proxy.upstream import Connection, HttpUpstream, Prepared
 from tests.adapters.toy import TOY, ToyStreamDecoder
 from tests.server.test_disconnect_kit import (
     LAST_CHUNK,
@@ -75,7 +75,9 @@ def server() -> Iterator[ScriptedUpstream]:
 @asynccontextmanager
 async def upstream_at(port: int, timeouts: Timeouts = FAST, secret: str | None = CANARY) -> AsyncIterator[HttpUpstream]:
     credential = Secret(secret) if secret is not None else None
-    upstream = HttpUpstream(DIALECT, f"http://127.0.0.1:{port}/root/", credential, timeouts, Scrubber([], []))
+    upstream = HttpUpstream(
+        DIALECT, Connection(f"http://127.0.0.1:{port}/root/", credential, None, timeouts), Scrubber([], [])
+    )
     try:
         yield upstream
     finally:
@@ -272,7 +274,7 @@ def replace_total(seconds: float) -> Timeouts:
 
 
 async def failure_at(base_url: str) -> ApiError:
-    upstream = HttpUpstream(DIALECT, base_url, Secret(CANARY), FAST, Scrubber([], []))
+    upstream = HttpUpstream(DIALECT, Connection(base_url, Secret(CANARY), None, FAST), Scrubber([], []))
     try:
         with pytest.raises(RequestFailed) as caught:
             await upstream.send(upstream.prepare(REQUEST, None), CONTEXT)

@@ -6,11 +6,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import orjson
 
 from adapters.contract import Dialect, WireRequest, WireResponse
+from adapters.model.error import ApiError, ErrorKind
 from adapters.model.event import StreamEnded
 from adapters.model.fold import collect
 from adapters.model.request import Request
@@ -73,10 +74,20 @@ def root_of(dialect: Dialect) -> str:
     return dialect.roots[0].replace("{organisation}", ORGANISATION)
 
 
+def overload_status(dialect: Dialect) -> int:
+    """The status by which this dialect's clients know overload: 503 but for those who know 529 alone (ERR-07)."""
+    return dialect.encode_error(ApiError(ErrorKind.OVERLOADED, "busy")).status
+
+
+def address(wire: WireRequest) -> str:
+    """Path and query as they stand in the request line."""
+    return wire.path + (f"?{urlencode(wire.query)}" if wire.query else "")
+
+
 def send_wire(base: str, dialect: Dialect, wire: WireRequest, headers: Mapping[str, str] | None = None) -> Answer:
     """The answer to a request of this dialect, sent to the server at ``base``."""
     return call(
-        wire.method, base + root_of(dialect) + wire.path, wire.body, {**JSON, **wire.headers, **(headers or {})}
+        wire.method, base + root_of(dialect) + address(wire), wire.body, {**JSON, **wire.headers, **(headers or {})}
     )
 
 

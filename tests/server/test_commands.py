@@ -6,18 +6,20 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 
-from adapters.contract import WireResponse
+from adapters.contract import Dialect, WireResponse
 from adapters.model.error import ErrorKind
 from adapters.model.request import Request
 from adapters.samples import FEATURES
+from proxy.ingress import unknown_path
 from proxy.registry import dialect_names, load_dialect
 from tests.running import Running, running, write_config
-from tests.server.calls import get, post, root_of, send
+from tests.server.calls import get, overload_status, post, send
 from tests.server.stage import DEMO, as_config
 from tests.server.test_seed_commands import run_in_shell
 
@@ -99,19 +101,26 @@ def test_health(bare: Running) -> None:
     assert get(f"{bare.base}/readyz").json() == {"status": "ready", "providers": {"demo": "ready"}}
 
 
+def first_segments(dialect: Dialect) -> list[str]:
+    """What the paths of this dialect begin with; its routes say it where the API has no root of its own."""
+    paths = (root + route.path for root in dialect.roots for route in dialect.routes)
+    return [path.lstrip("/").partition("/")[0] for path in paths]
+
+
 @pytest.mark.parametrize("name", dialect_names())
 def test_an_unknown_path_is_answered_in_the_dialect_of_its_root(bare: Running, name: str) -> None:
     """Roots can be shared, so below one of them it is the first dialect there that answers."""
     dialect = load_dialect(name)
-    first = root_of(dialect).split("/")[1]
-    owner = next(
-        other for other in map(load_dialect, dialect_names()) if any(first == r.split("/")[1] for r in other.roots)
-    )
+    first = first_segments(dialect)[0]
+    owner = next(other for other in map(load_dialect, dialect_names()) if first in first_segments(other))
+    error = unknown_path()
+    expected = owner.encode_error(error)
     for answer in (get(f"{bare.base}/{first}/nowhere"), post(f"{bare.base}/{first}/nowhere", {})):
-        assert answer.status == 404
-        error = owner.decode_error(WireResponse(404, answer.body, answer.headers))
-        assert (error.kind, error.code) == (ErrorKind.NOT_FOUND, "unknown_path")
-        assert isinstance(answer.json(), dict)
+        assert answer.status == expected.status == 404
+        assert answer.json().keys() == orjson.loads(expected.body).keys()
+        understood = owner.decode_error(WireResponse(404, answer.body, answer.headers))
+        assert replace(understood, request_id=None) == owner.decode_error(expected)
+        assert (understood.kind, understood.message) == (ErrorKind.NOT_FOUND, error.message)
 
 
 def test_an_unknown_path_outside_of_all_roots_is_json_too(bare: Running) -> None:
@@ -250,13 +259,13 @@ def test_readyz_lists_disabled_providers(disabled: Running) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("ingress", dialect_names())
-def test_a_disabled_provider_answers_503_naming_it(disabled: Running, ingress: str, stream: bool) -> None:
+def test_a_disabled_provider_answers_as_overloaded_naming_it(disabled: Running, ingress: str, stream: bool) -> None:
     dialect, messages = load_dialect(ingress), FEATURES["text"].request.messages
     for name in dialect_names():
         request = Request(f"off-{name}/x", messages, stream=stream)
         answer = send(disabled.base, dialect, request)
-        assert answer.status == 503
-        error = dialect.decode_error(WireResponse(503, answer.body, answer.headers))
+        assert answer.status == overload_status(dialect)
+        error = dialect.decode_error(WireResponse(answer.status, answer.body, answer.headers))
         assert error.kind is ErrorKind.OVERLOADED
         assert f"off-{name}" in error.message
         assert MISSING not in error.message

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -9,18 +10,20 @@ import orjson
 import pytest
 
 from adapters.contract import Dialect, EncodeError, WireResponse
-from adapters.model.error import ErrorKind
+from adapters.model.error import ApiError, ErrorKind
 from adapters.model.event import StreamFailed
 from adapters.model.loss import Loss, LossReason, differences, overreported, unreported
-from adapters.model.message import Message, Part, Role, Text, ToolCall, plain_text
+from adapters.model.message import Media, Message, Part, Reasoning, Role, Text, ToolCall, Url, plain_text
 from adapters.model.plain import from_plain
 from adapters.model.request import Request
 from adapters.model.response import Response
-from adapters.samples import FEATURES, Sample
+from adapters.samples import FEATURES as SAMPLES
+from adapters.samples import Sample
 from proxy import demo
 from proxy.matrix import Cell, Verdict, cell, context, native_request
+from proxy.media.refusal import WORDING
 from proxy.registry import dialect_names, load_dialect
-from tests.server.calls import Answer, read_wire, send
+from tests.server.calls import Answer, overload_status, read_wire, send
 from tests.server.recording import Recorder
 from tests.server.stage import UPSTREAMS, breaks_off, canned, dialect_of, target, watched
 
@@ -28,12 +31,54 @@ ROOT = Path(__file__).parents[2]
 MODELS = {"tools": "tools", "tool_results": "tools", "json_schema": "json", "reasoning": "think"}
 """The demo model that answers with what the feature is about; the others are answered by the echo."""
 
+ADDRESS = "https://127.0.0.1/cat.png"
+"""Never fetched, and refused without a look-up or a connection: no test leaves this machine."""
+
+
+def nearby(sample: Sample) -> Sample:
+    """The sample with ``ADDRESS`` for every address in it."""
+    messages = (
+        replace(
+            message,
+            parts=tuple(
+                replace(part, source=Url(ADDRESS)) if isinstance(part, Media) and isinstance(part.source, Url) else part
+                for part in message.parts
+            ),
+        )
+        for message in sample.request.messages
+    )
+    return replace(sample, request=replace(sample.request, messages=tuple(messages)))
+
+
+FEATURES = {name: nearby(sample) for name, sample in SAMPLES.items()}
+
 COUNTING = (Message(Role.USER, (Text("Count: one two three four five."),)),)
 """The sample's own question does not make the echo say its stop sequence."""
 
+CORE = ("text", "tools", "tool_results", "json_schema")
+"""Tried between every client and every upstream; the others between some, over all of them every pair."""
+
+
+def cells_to_try(upstreams: Sequence[str]) -> Iterator[tuple[str, str, str, bool]]:
+    """Ingress, upstream, feature, stream. Always the same; every dialect is on both sides of every feature."""
+    for turn, feature in enumerate(FEATURES):
+        for row, ingress in enumerate(dialect_names()):
+            for column, upstream in enumerate(upstreams):
+                if feature in CORE or (column - row - turn) % len(upstreams) in (0, 3):
+                    yield ingress, upstream, feature, False
+                    yield ingress, upstream, feature, True
+
+
+def with_cells(upstreams: Sequence[str]) -> pytest.MarkDecorator:
+    cells = [
+        pytest.param(*place, stream, id="-".join((*place, "stream" if stream else "unary")))
+        for *place, stream in cells_to_try(upstreams)
+    ]
+    return pytest.mark.parametrize(("ingress", "upstream", "feature", "stream"), cells)
+
+
 with_ingress = pytest.mark.parametrize("ingress", dialect_names())
 with_upstream = pytest.mark.parametrize("upstream", UPSTREAMS)
-with_feature = pytest.mark.parametrize("feature", FEATURES)
 with_stream = pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
 
 
@@ -47,6 +92,8 @@ class Case:
     expected: Cell
     answer: Response | None = None
     """What the demo answers, where the test is about the answer."""
+    unfetched: str | None = None
+    """The part that the upstream needs the bytes of, and that nothing here can be fetched for."""
 
 
 def case_of(ingress: str, upstream: str, sample: Sample, *, stream: bool) -> Case | None:
@@ -55,7 +102,21 @@ def case_of(ingress: str, upstream: str, sample: Sample, *, stream: bool) -> Cas
     expected = cell(dialect, provider, sample, stream)
     request = native_request(dialect, replace(sample.request, stream=stream))
     assert (request is None) is (expected.verdict is Verdict.NOT_SAID)
-    return None if request is None else Case(dialect, provider, request, expected)
+    if request is None:
+        return None
+    fetched = None if provider is dialect or provider is None else first_fetched(provider, request)
+    return Case(dialect, provider, request, expected, unfetched=fetched)
+
+
+def first_fetched(provider: Dialect, request: Request) -> str | None:
+    """The path of the first part by address that must be fetched for a provider of this dialect."""
+    paths = (
+        f"messages[{row}].parts[{column}]"
+        for row, message in enumerate(request.messages)
+        for column, part in enumerate(message.parts)
+        if isinstance(part, Media) and isinstance(part.source, Url) and provider.needs_bytes(part)
+    )
+    return next(paths, None)
 
 
 def parse_losses(answer: Answer) -> list[Loss]:
@@ -83,13 +144,20 @@ def read_answer(case: Case, answer: Answer) -> Response:
     return read_wire(case.ingress, WireResponse(answer.status, answer.body, answer.headers), case.request)
 
 
+def test_every_pair_is_tried_and_every_dialect_on_both_sides_of_every_feature() -> None:
+    for upstreams in (UPSTREAMS, dialect_names()):
+        cells = list(cells_to_try(upstreams))
+        pairs = {(ingress, upstream) for ingress, upstream, feature, _ in cells if feature not in CORE}
+        assert len(pairs) == len(dialect_names()) * len(upstreams)
+        for feature in FEATURES:
+            assert {ingress for ingress, _, named, _ in cells if named == feature} == set(dialect_names())
+            assert {upstream for _, upstream, named, _ in cells if named == feature} == set(upstreams)
+
+
 # --- the way there --------------------------------------------------------------------------------------------------
 
 
-@with_ingress
-@with_upstream
-@with_feature
-@with_stream
+@with_cells(UPSTREAMS)
 def test_what_arrives_upstream(base: str, ingress: str, upstream: str, feature: str, stream: bool) -> None:
     """The difference between what the client sent and what the provider got is exactly what the headers report."""
     case = case_of(ingress, upstream, FEATURES[feature], stream=stream)
@@ -97,6 +165,9 @@ def test_what_arrives_upstream(base: str, ingress: str, upstream: str, feature: 
         return
     sent = replace(case.request, model=target(upstream, "mirror"))
     answer = send(base, case.ingress, sent)
+    if case.unfetched is not None:
+        check_not_fetched(case, answer)
+        return
     if case.expected.verdict is Verdict.REFUSED:
         check_refused(case, answer)
         return
@@ -122,10 +193,21 @@ def test_best_effort_sends_what_is_left(base: str, ingress: str, upstream: str, 
     """Nothing is refused then, and everything is still reported."""
     for sample in FEATURES.values():
         case = case_of(ingress, upstream, sample, stream=stream)
-        if case is None or case.expected.verdict is not Verdict.REFUSED:
+        if case is None or case.unfetched or case.expected.verdict is not Verdict.REFUSED:
             continue
         sent = replace(case.request, model=target(upstream, "mirror"))
         check_mirrored(case, sent, send(base, case.ingress, sent, {"x-dragoman-mode": "best-effort"}))
+
+
+def check_not_fetched(case: Case, answer: Answer) -> None:
+    """What cannot be fetched is the client's fault, named by its place and never by its address."""
+    assert answer.status == 400, answer
+    assert answer.headers.get("x-dragoman-losses") is None
+    told = ApiError(ErrorKind.INVALID_REQUEST, WORDING, code="media_not_fetched", param=case.unfetched)
+    error = case.ingress.decode_error(WireResponse(400, answer.body, answer.headers))
+    assert replace(error, request_id=None) == case.ingress.decode_error(case.ingress.encode_error(told))
+    assert WORDING in error.message
+    assert ADDRESS.encode() not in answer.body
 
 
 def check_refused(case: Case, answer: Answer) -> None:
@@ -147,10 +229,11 @@ def test_refused_requests_reach_nobody(
 ) -> None:
     for sample in FEATURES.values():
         case = case_of(ingress, upstream, sample, stream=stream)
-        if case is None or case.expected.verdict is not Verdict.REFUSED:
+        if case is None or not (case.unfetched or case.expected.verdict is Verdict.REFUSED):
             continue
         recorder.will_answer(WireResponse(200, b"{}"))
-        check_refused(case, send(base, case.ingress, replace(case.request, model=watched(upstream, "any"))))
+        check = check_refused if case.unfetched is None else check_not_fetched
+        check(case, send(base, case.ingress, replace(case.request, model=watched(upstream, "any"))))
         assert recorder.received == []
 
 
@@ -174,7 +257,7 @@ def test_strict_mode_refuses_every_loss(base: str, ingress: str, stream: bool) -
             sent = replace(case.request, model=target(upstream, "mirror"))
             answer = send(base, case.ingress, sent, {"x-dragoman-mode": "strict"})
             lossy = bool(case.expected.request_losses)
-            assert answer.status == (400 if lossy else 200), (upstream, sample.name, answer)
+            assert answer.status == (400 if lossy or case.unfetched else 200), (upstream, sample.name, answer)
             refused += lossy
     assert refused > 0 or ingress == "amarsia"
 
@@ -182,15 +265,12 @@ def test_strict_mode_refuses_every_loss(base: str, ingress: str, stream: bool) -
 # --- the way back ---------------------------------------------------------------------------------------------------
 
 
-@with_ingress
-@with_upstream
-@with_feature
-@with_stream
+@with_cells(UPSTREAMS)
 def test_what_arrives_at_the_client(base: str, ingress: str, upstream: str, feature: str, stream: bool) -> None:
     """The demo's answer comes as the matrix says for that answer, and the headers report what it lost."""
     model = MODELS.get(feature, "echo")
     case = answered_case(ingress, upstream, FEATURES[feature], stream=stream)
-    if case is None or case.expected.verdict is Verdict.REFUSED:
+    if case is None or case.unfetched or case.expected.verdict is Verdict.REFUSED:
         return  # the tests above have these
     answer = send(base, case.ingress, replace(case.request, model=target(upstream, model)))
     if case.expected.verdict is Verdict.FAILS:
@@ -199,10 +279,7 @@ def test_what_arrives_at_the_client(base: str, ingress: str, upstream: str, feat
     check_answer(case, answer, target(upstream, model))
 
 
-@with_ingress
-@with_feature
-@with_stream
-@pytest.mark.parametrize("upstream", dialect_names())
+@with_cells(dialect_names())
 def test_the_samples_own_answers_arrive(
     base: str, ingress: str, upstream: str, feature: str, stream: bool, recorder: Recorder
 ) -> None:
@@ -210,7 +287,7 @@ def test_the_samples_own_answers_arrive(
     sample = FEATURES[feature]
     sample = replace(sample, request=replace(sample.request, include_usage=True if stream else None))
     case = case_of(ingress, upstream, sample, stream=stream)
-    if case is None or case.expected.verdict is Verdict.REFUSED:
+    if case is None or case.unfetched or case.expected.verdict is Verdict.REFUSED:
         return
     case = replace(case, answer=sample.response)
     try:
@@ -228,7 +305,7 @@ def test_the_samples_own_answers_arrive(
 
 def check_answer(case: Case, answer: Answer, asked: str) -> None:
     """Headers and content are what the matrix says; ``asked`` is the model's name that the client used."""
-    received = read_answer(case, answer)
+    received = read_answer(replace(case, request=replace(case.request, model=asked)), answer)
     assert received.model in (asked, None)
     reported = [str(loss) for loss in parse_losses(answer)]
     promised = [str(loss) for loss in (*case.expected.request_losses, *case.expected.answer_losses)]
@@ -252,7 +329,7 @@ def answered_case(ingress: str, upstream: str, sample: Sample, *, stream: bool) 
         request = replace(request, messages=COUNTING)
     sample = replace(sample, request=request)
     case = case_of(ingress, upstream, sample, stream=stream)
-    if case is None or case.expected.verdict is Verdict.REFUSED:
+    if case is None or case.unfetched or case.expected.verdict is Verdict.REFUSED:
         return case
     arriving = case.request
     if case.upstream is not None:
@@ -283,7 +360,11 @@ def comparable(response: Response) -> Response:
 
 
 def _without_id(number: int, part: Part) -> Part:
-    return replace(part, id=f"call {number}") if isinstance(part, ToolCall) else part
+    if isinstance(part, ToolCall):
+        return replace(part, id=f"call {number}")
+    if isinstance(part, Reasoning) and part.id is not None:  # whether there is one is no matter of chance
+        return replace(part, id=f"reasoning {number}")
+    return part
 
 
 @with_ingress
@@ -293,9 +374,9 @@ def test_failures_arrive_as_failures(base: str, ingress: str, upstream: str, str
     dialect = load_dialect(ingress)
     request = replace(FEATURES["text"].request, model=target(upstream, "fail-503"), stream=stream)
     answer = send(base, dialect, request)
-    assert answer.status == 503
+    assert answer.status == overload_status(dialect)
     assert answer.complete
-    assert dialect.decode_error(WireResponse(503, answer.body, answer.headers)).kind is ErrorKind.OVERLOADED
+    assert dialect.decode_error(WireResponse(answer.status, answer.body, answer.headers)).kind is ErrorKind.OVERLOADED
     assert answer.headers["retry-after"] == "1"
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from adapters.model.request import Request, Sampling, ToolChoice, ToolChoiceMode
 from adapters.samples import FEATURES, PDF, PNG
+from proxy.demo.words import words
 from tests.server.stage import UPSTREAMS, reports_usage, takes, target
 
 TEXT, TOOLING = FEATURES["text"].request, FEATURES["tools"].request
@@ -24,7 +25,7 @@ NEEDS: dict[str, tuple[str, Request]] = {
     "json": ("output", FEATURES["json_schema"].request),
     "choices": ("choice_count", replace(TEXT, choice_count=2)),
     "logprobs": ("sampling.logprobs", replace(TEXT, sampling=Sampling(logprobs=True, top_logprobs=2))),
-    "stop": ("sampling.stop_sequences", FEATURES["stop"].request),
+    "stop": ("sampling.stop_sequences", replace(TEXT, sampling=Sampling(stop_sequences=(" two",)))),
 }
 # What the documents of these upstreams have no words for.
 WITHOUT: dict[str, set[str]] = {
@@ -131,12 +132,13 @@ def test_system_message_and_history_arrive(client: openai.OpenAI, upstream: str)
 
 @with_upstream
 def test_length(client: openai.OpenAI, upstream: str) -> None:
-    answer = client.chat.completions.create(model=target(upstream, "echo"), messages=user("a b c d e"), max_tokens=4)
+    # Not fewer: some providers refuse that.
+    answer = client.chat.completions.create(model=target(upstream, "echo"), messages=user(LONG), max_tokens=16)
     if upstream == "amarsia":  # the request has no place for it: reported in the headers, not refused
         assert answer.choices[0].finish_reason == "stop"
         return
     assert answer.choices[0].finish_reason == "length"
-    assert answer.choices[0].message.content == 'You said: "'
+    assert answer.choices[0].message.content == "".join([token for word in words(said(LONG)) for token in word][:16])
 
 
 @with_upstream
